@@ -1,0 +1,51 @@
+"""Who a connection speaks for, and what its claims allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Any, Final
+
+from fairlead.names import id_of, kind_of
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+CLAIM_OF_KIND: Final = {
+    "session": "sessions",
+    "instance": "instances",
+    "topic": "topics",
+    "task": "tasks",
+    "device": "devices",
+}
+"""Which list of patterns in the token speaks of which kind of channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user as a verified token describes them."""
+
+    user_id: str
+    role: str = ""
+    grants: Mapping[str, tuple[str, ...]] = field(default=NOTHING)
+    """Patterns (``*`` matches anything) by claim: ``{"sessions": ("s1", "team-*")}``."""
+
+    expires_at: float | None = None
+    """Unix seconds when the token ends; None for never (anonymous only)."""
+
+    device_id: str = ""
+    metadata: Mapping[str, Any] = field(default=NOTHING)
+    """Username, organisation, …: shown to administrators, never used for decisions."""
+
+    anonymous: bool = False
+
+    def claims_allow(self, channel: str) -> bool:
+        """Whether the token alone permits *channel*: the user's own, broadcast, or a pattern that matches."""
+        kind = kind_of(channel)
+        if kind == "broadcast":
+            return True
+        if kind == "user":
+            return id_of(channel) == self.user_id
+        patterns = self.grants.get(CLAIM_OF_KIND.get(kind, ""), ())
+        return any(fnmatchcase(id_of(channel), pattern) for pattern in patterns)

@@ -1,0 +1,203 @@
+"""All that can be set from outside, read once at start."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import Annotated
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+"""A list written with commas in the environment."""
+
+PREFIX = "FAIRLEAD_"
+
+
+def _alias(name: str, *others: str) -> AliasChoices:
+    """The variable of the field, and the names that older documents give it."""
+    return AliasChoices(name, f"{PREFIX}{name.upper()}", *others)
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """``FAIRLEAD_JWT_SECRET_FILE=/run/secrets/jwt`` for every field: the value is what the file holds."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        return (Path(path).read_text().strip() if path else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """Every setting of a replica; units are in the names, defaults are what we would run ourselves."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True)
+
+    # -- where -----------------------------------------------------------------------------------
+
+    host: str = Field("127.0.0.1", validation_alias=_alias("host", "WEBSOCKET_HOST"))
+    """Address to listen on."""
+
+    port: int = Field(8000, ge=0, le=65535, validation_alias=_alias("port", "WEBSOCKET_PORT"))
+    """Port to listen on; 0 takes a free one."""
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """Where the replicas meet; several, comma-separated, are independent shards."""
+
+    prefix: str = Field("fl", pattern=r"^[A-Za-z0-9_\-.]{1,32}$")
+    """First part of every key and channel in Redis."""
+
+    replica: str = Field("", pattern=r"^[A-Za-z0-9_\-.]{0,64}$")
+    """Name of this replica; empty makes one from host name and process. Must differ between replicas."""
+
+    forwarded_allow_ips: str = "127.0.0.1"
+    """Proxies whose X-Forwarded-For is believed; never ``*`` on a public listener."""
+
+    # -- who may come in -------------------------------------------------------------------------
+
+    jwt_secret: SecretStr = SecretStr("")
+    """Key of HS256/384/512 tokens, at least 32 bytes."""
+
+    jwt_public_key: str = ""
+    """PEM of the key that RS*, ES* or EdDSA tokens are signed with."""
+
+    jwt_jwks_url: str = ""
+    """Where to fetch rotating keys; https, except on loopback."""
+
+    jwt_algorithms: CommaSeparated = ()
+    """Accepted algorithms; empty follows from the kind of key."""
+
+    jwt_audience: str = ""
+    """Required ``aud``, if set."""
+
+    jwt_issuer: str = ""
+    """Required ``iss``, if set."""
+
+    jwt_leeway_seconds: float = Field(5.0, ge=0, le=60)
+    """Clock difference that is forgiven."""
+
+    allow_anonymous: bool = False
+    """Let connections in without a token, each as a user of its own."""
+
+    allow_query_token: bool = False
+    """Accept ``?token=``; such tokens end up in the logs of proxies."""
+
+    allowed_origins: CommaSeparated = ()
+    """Web origins (scheme://host[:port]) that may connect; ``*`` for any. Empty: the same host only."""
+
+    auth_timeout_seconds: float = Field(5.0, gt=0)
+    """How long an upgraded socket may stay without having said who it is."""
+
+    authorizer_url: str = ""
+    """HTTP service asked whether a user may join; empty asks the session's member set in Redis."""
+
+    authorizer_cache_seconds: float = Field(10.0, ge=0)
+    """How long an answer of the authorizer is remembered."""
+
+    # -- how many, how much ----------------------------------------------------------------------
+
+    max_connections: int = Field(15_000, gt=0, validation_alias=_alias("max_connections", "WEBSOCKET_MAX_CONNECTIONS"))
+    """Connections of one replica; one more is closed with 1013."""
+
+    max_connections_per_user: int = Field(5, gt=0)
+    """Connections of one user across all replicas."""
+
+    user_limit_policy: Literal["refuse", "evict", "single"] = "refuse"
+    """What a user's connection too many does: is refused, evicts the oldest, or (single) replaces every other."""
+
+    max_channels_per_connection: int = Field(100, gt=0)
+    """Channels that one connection may subscribe to."""
+
+    max_message_bytes: int = Field(64 * 1024, gt=0, le=1_000_000)
+    """Largest frame, and message, that a client may send."""
+
+    max_message_depth: int = Field(32, gt=0)
+    """Deepest nesting that a client may send."""
+
+    max_publish_bytes: int = Field(1_000_000, gt=0, le=8_000_000)
+    """Largest message that is given to Redis."""
+
+    max_outbox_bytes: int = Field(1024 * 1024, gt=0)
+    """How far a client may fall behind in reading before it is closed with 4100."""
+
+    rate_messages_per_second: float = Field(50.0, ge=0)
+    """Sustained frames a second of one connection, with bursts of four seconds' worth; 0 for no limit."""
+
+    rate_bytes_per_second: float = Field(256 * 1024, ge=0)
+    """Sustained bytes a second of one connection, with bursts of four seconds' worth; 0 for no limit."""
+
+    max_errors_per_minute: int = Field(60, gt=0)
+    """Error frames that a connection may earn in a minute before it is closed with 4129."""
+
+    compression: bool = False
+    """Offer permessage-deflate (no context takeover). Costs CPU, and mixing secrets with foreign text leaks."""
+
+    # -- time ------------------------------------------------------------------------------------
+
+    heartbeat_interval_seconds: float = Field(30.0, gt=0, validation_alias=_alias("heartbeat_interval_seconds", "WEBSOCKET_PING_INTERVAL"))
+    """How often a quiet client is pinged; a proxy in front must wait longer than this."""
+
+    heartbeat_timeout_seconds: float = Field(60.0, gt=0, validation_alias=_alias("heartbeat_timeout_seconds", "WEBSOCKET_PING_TIMEOUT"))
+    """A client not heard of for this long is closed with 4101."""
+
+    message_timeout_seconds: float = Field(5.0, gt=0)
+    """How long a handler may take before the client gets ``handler_timeout``."""
+
+    header_timeout_seconds: float = Field(5.0, gt=0)
+    """How long a client may take to send its request head."""
+
+    lease_seconds: float = Field(10.0, gt=1)
+    """A replica not heard of for this long is dead, and its connections with it."""
+
+    drain_seconds: float = Field(10.0, ge=0)
+    """How long sockets may take to move when the replica stops."""
+
+    ask_timeout_seconds: float = Field(300.0, gt=0, validation_alias=_alias("ask_timeout_seconds", "WEBSOCKET_CALLBACK_TIMEOUT"))
+    """How long a question to a user waits for an answer."""
+
+    ask_on_timeout: Literal["proceed", "stop", "raise"] = "proceed"
+    """What an unanswered question comes to."""
+
+    # -- history ---------------------------------------------------------------------------------
+
+    history_size: int = Field(256, ge=1, le=100_000)
+    """Messages kept for each durable channel."""
+
+    history_ttl_seconds: int = Field(3600, ge=1)
+    """How long they are kept after the latest."""
+
+    durable: CommaSeparated = ("user", "session", "instance")
+    """Kinds of channel with offsets and history."""
+
+    # -- the rest --------------------------------------------------------------------------------
+
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """``auto`` is console on a terminal, else JSON."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """``debug`` traces every message by its id."""
+
+    plugins: CommaSeparated = ()
+    """Plugins to install, each as ``package.module:name``."""
+
+    @field_validator("jwt_algorithms", "allowed_origins", "durable", "plugins", mode="before")
+    @classmethod
+    def _split_commas(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, SecretFiles(settings_cls)

@@ -1,0 +1,157 @@
+"""Every name that a gateway and a backend must agree on: ids, channels, and what they are called in Redis."""
+
+from __future__ import annotations
+
+import re
+from binascii import crc_hqx
+from dataclasses import dataclass
+from typing import Final
+
+from fairlead.errors import InvalidMessage
+
+PARTITIONS: Final = 128
+"""Hash tags that channels are spread over; the same for every replica and backend of one prefix."""
+
+KINDS: Final = ("user", "session", "instance", "topic", "task", "device", "connection")
+"""What may stand before the colon of a channel; ``broadcast`` is the one channel without an id."""
+
+BROADCAST: Final = "broadcast"
+
+DURABLE_KINDS: Final = frozenset({"user", "session", "instance"})
+"""Kinds whose messages get an offset and are kept, unless a setting says otherwise."""
+
+_ID = re.compile(r"[A-Za-z0-9_\-.:@]{1,128}")
+
+
+def is_id(value: object) -> bool:
+    """Whether *value* may name a user, session, instance …: 1–128 of ``A-Z a-z 0-9 _ - . : @``."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def checked_id(value: object, what: str = "id") -> str:
+    """*value* as an id, or `InvalidMessage` that says what is wrong with it."""
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    raise InvalidMessage(f"{what} must be 1-128 characters of A-Z a-z 0-9 _ - . : @")
+
+
+def channel(kind: str, name: str) -> str:
+    """The channel of one user, session, …: ``channel("user", "42") == "user:42"``."""
+    if kind not in KINDS:
+        raise InvalidMessage(f"unknown kind of channel {kind[:32]!r}; use one of {', '.join(KINDS)} or {BROADCAST}")
+    return f"{kind}:{checked_id(name, kind + ' id')}"
+
+
+def checked_channel(value: object) -> str:
+    """*value* as a channel such as ``session:s1``, or `InvalidMessage`."""
+    if value == BROADCAST:
+        return BROADCAST
+    if not isinstance(value, str) or ":" not in value:
+        raise InvalidMessage(f"a channel is kind:id, such as session:s1, or {BROADCAST}")
+    kind, _, name = value.partition(":")
+    return channel(kind, name)
+
+
+def kind_of(channel: str) -> str:
+    """``user`` of ``user:42``; ``broadcast`` of itself."""
+    return channel.partition(":")[0]
+
+
+def id_of(channel: str) -> str:
+    """``42`` of ``user:42``; empty for ``broadcast``."""
+    return channel.partition(":")[2]
+
+
+def partition_of(channel: str) -> int:
+    """Which of the `PARTITIONS` a channel lives in: CRC16 as ``CLUSTER KEYSLOT`` counts it."""
+    return crc_hqx(channel.encode(), 0) % PARTITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Keys and pub/sub channels below one prefix. Whatever changes together in one script shares a hash tag."""
+
+    prefix: str = "fl"
+
+    # -- one channel ---------------------------------------------------------------------------
+
+    def pubsub(self, channel: str) -> str:
+        """Where messages of *channel* are published: ``fl:{17}:user:42``."""
+        return f"{self.prefix}:{{{partition_of(channel)}}}:{channel}"
+
+    def log(self, channel: str) -> str:
+        """Stream of what was said, entry id = offset."""
+        return self.pubsub(channel) + ":log"
+
+    def meta(self, channel: str) -> str:
+        """Hash of epoch ``e`` and top offset ``o``."""
+        return self.pubsub(channel) + ":meta"
+
+    def seen(self, channel: str) -> str:
+        """Sorted set: message ids of the duplicate window, scored by offset."""
+        return self.pubsub(channel) + ":seen"
+
+    def here(self, channel: str) -> str:
+        """Hash of connection id to who is in *channel* now."""
+        return self.pubsub(channel) + ":here"
+
+    def members(self, session_id: str) -> str:
+        """Set of users who may join a session."""
+        return self.pubsub(f"session:{session_id}") + ":members"
+
+    def conns(self, user_id: str) -> str:
+        """Hash of connection id to where one user's connections are."""
+        return self.pubsub(f"user:{user_id}") + ":conns"
+
+    # -- one partition -------------------------------------------------------------------------
+
+    def term(self, partition: int) -> str:
+        """Head of the master's replication id, as the last to connect saw it; no expiry."""
+        return f"{self.prefix}:{{{partition}}}:term"
+
+    def online(self, partition: int) -> str:
+        """Set of users of this partition with at least one connection."""
+        return f"{self.prefix}:{{{partition}}}:online"
+
+    # -- the fleet -----------------------------------------------------------------------------
+
+    @property
+    def replicas(self) -> str:
+        """Sorted set of live replicas, scored by when the lease ends (Redis time, ms)."""
+        return f"{self.prefix}:{{fleet}}:replicas"
+
+    @property
+    def sweeping(self) -> str:
+        """Sorted set of dead replicas that somebody is sweeping, scored by when to try again (ms)."""
+        return f"{self.prefix}:{{fleet}}:sweeping"
+
+    def replica(self, replica: str) -> str:
+        """Hash of facts about one replica: address, version, started at."""
+        return f"{self.prefix}:{{fleet}}:replica:{replica}"
+
+    def replica_conns(self, replica: str) -> str:
+        """Hash of the connections that one replica holds: connection id to user and channels."""
+        return f"{self.prefix}:{{fleet}}:replica:{replica}:conns"
+
+    def probe(self, replica: str) -> str:
+        """Pub/sub channel on which a replica hears itself and is spoken to alone."""
+        return f"{self.prefix}:{{fleet}}:replica:{replica}:probe"
+
+    @property
+    def layout(self) -> str:
+        """How many partitions this prefix was made with; checked at start."""
+        return f"{self.prefix}:layout"
+
+    @property
+    def ingress(self) -> str:
+        """Stream through which any language sends: ``XADD fl:ingress * to user:42 message '{…}'``."""
+        return f"{self.prefix}:ingress"
+
+    @property
+    def ingress_rejected(self) -> str:
+        """Stream of what could not be sent, and why; bounded."""
+        return f"{self.prefix}:ingress:rejected"
+
+    def ticket(self, ticket: str) -> str:
+        """A single-use credential."""
+        return f"{self.prefix}:ticket:{ticket}"
