@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
-from typing_extensions import Annotated
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A list written with commas in the environment."""
@@ -19,7 +18,7 @@ PREFIX = "FAIRLEAD_"
 
 def _alias(name: str, *others: str) -> AliasChoices:
     """The variable of the field, and the names that older documents give it."""
-    return AliasChoices(name, f"{PREFIX}{name.upper()}", *others)
+    return AliasChoices(f"{PREFIX}{name.upper()}", *others)
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -37,7 +36,9 @@ class SecretFiles(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """Every setting of a replica; units are in the names, defaults are what we would run ourselves."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
+    )
 
     # -- where -----------------------------------------------------------------------------------
 
@@ -100,6 +101,9 @@ class Settings(BaseSettings):
     authorizer_cache_seconds: float = Field(10.0, ge=0)
     """How long an answer of the authorizer is remembered."""
 
+    direct_messages: bool = True
+    """Whether any user with a token may send a message to any other; off, the authorizer is asked."""
+
     # -- how many, how much ----------------------------------------------------------------------
 
     max_connections: int = Field(15_000, gt=0, validation_alias=_alias("max_connections", "WEBSOCKET_MAX_CONNECTIONS"))
@@ -140,10 +144,14 @@ class Settings(BaseSettings):
 
     # -- time ------------------------------------------------------------------------------------
 
-    heartbeat_interval_seconds: float = Field(30.0, gt=0, validation_alias=_alias("heartbeat_interval_seconds", "WEBSOCKET_PING_INTERVAL"))
+    heartbeat_interval_seconds: float = Field(
+        30.0, gt=0, validation_alias=_alias("heartbeat_interval_seconds", "WEBSOCKET_PING_INTERVAL")
+    )
     """How often a quiet client is pinged; a proxy in front must wait longer than this."""
 
-    heartbeat_timeout_seconds: float = Field(60.0, gt=0, validation_alias=_alias("heartbeat_timeout_seconds", "WEBSOCKET_PING_TIMEOUT"))
+    heartbeat_timeout_seconds: float = Field(
+        60.0, gt=0, validation_alias=_alias("heartbeat_timeout_seconds", "WEBSOCKET_PING_TIMEOUT")
+    )
     """A client not heard of for this long is closed with 4101."""
 
     message_timeout_seconds: float = Field(5.0, gt=0)
@@ -158,7 +166,9 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(10.0, ge=0)
     """How long sockets may take to move when the replica stops."""
 
-    ask_timeout_seconds: float = Field(300.0, gt=0, validation_alias=_alias("ask_timeout_seconds", "WEBSOCKET_CALLBACK_TIMEOUT"))
+    ask_timeout_seconds: float = Field(
+        300.0, gt=0, validation_alias=_alias("ask_timeout_seconds", "WEBSOCKET_CALLBACK_TIMEOUT")
+    )
     """How long a question to a user waits for an answer."""
 
     ask_on_timeout: Literal["proceed", "stop", "raise"] = "proceed"
@@ -186,7 +196,13 @@ class Settings(BaseSettings):
     plugins: CommaSeparated = ()
     """Plugins to install, each as ``package.module:name``."""
 
-    @field_validator("jwt_algorithms", "allowed_origins", "durable", "plugins", mode="before")
+    demo: CommaSeparated = ()
+    """Origins of the replicas that the demonstration page at ``/`` connects to; empty serves no page."""
+
+    insecure: CommaSeparated = ()
+    """Rules of ``fairlead config check`` that are broken on purpose, by name."""
+
+    @field_validator("jwt_algorithms", "allowed_origins", "durable", "plugins", "demo", "insecure", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -28,14 +27,14 @@ class Identity:
 
     user_id: str
     role: str = ""
-    grants: Mapping[str, tuple[str, ...]] = field(default=NOTHING)
+    grants: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)
     """Patterns (``*`` matches anything) by claim: ``{"sessions": ("s1", "team-*")}``."""
 
     expires_at: float | None = None
     """Unix seconds when the token ends; None for never (anonymous only)."""
 
     device_id: str = ""
-    metadata: Mapping[str, Any] = field(default=NOTHING)
+    metadata: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     """Username, organisation, …: shown to administrators, never used for decisions."""
 
     anonymous: bool = False
@@ -48,4 +47,22 @@ class Identity:
         if kind == "user":
             return id_of(channel) == self.user_id
         patterns = self.grants.get(CLAIM_OF_KIND.get(kind, ""), ())
-        return any(fnmatchcase(id_of(channel), pattern) for pattern in patterns)
+        name = id_of(channel)
+        return any(matches(pattern, name) for pattern in patterns)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether *name* is *pattern*, in which each ``*`` stands for anything and every other character for itself."""
+    head, *rest = pattern.split("*")
+    if not rest:
+        return name == head
+    *middle, tail = rest
+    if not name.startswith(head):
+        return False
+    at = len(head)
+    for part in middle:
+        at = name.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    return at <= len(name) - len(tail) and name.endswith(tail)

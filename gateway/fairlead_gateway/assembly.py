@@ -1,0 +1,188 @@
+"""The one place where the parts of a replica meet: built, wired, started and ended here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from fairlead import codes
+from fairlead.control import Order
+from fairlead.errors import Unavailable
+from fairlead.names import Names
+from fairlead.publisher import Publisher
+from fairlead.redis.connect import open_async
+from fairlead.version import __version__
+from fairlead_gateway.access.authorizer import first_yes
+from fairlead_gateway.access.tickets import Tickets
+from fairlead_gateway.access.tokens import TokenVerifier
+from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
+from fairlead_gateway.dispatch.interest import Interest
+from fairlead_gateway.dispatch.link import Link
+from fairlead_gateway.dispatch.relay import Relay
+from fairlead_gateway.edge.endpoint import Endpoint
+from fairlead_gateway.facts.lane import Lane
+from fairlead_gateway.facts.leases import Leases
+from fairlead_gateway.facts.seats import Seats
+from fairlead_gateway.pool import Connection, ConnectionPool
+from fairlead_gateway.sessions import heartbeat, leaving, seating
+from fairlead_gateway.sessions.actions import RESERVED
+from fairlead_gateway.sessions.events import EventBus
+from fairlead_gateway.sessions.handlers import Handlers
+from fairlead_gateway.sessions.receiver import Receiver
+from fairlead_gateway.sessions.replica import Replica
+from fairlead_gateway.sessions.tasks import Tasks
+from fairlead_gateway.settings import Settings
+from fairlead_gateway.wire.limits import WireLimits
+
+if TYPE_CHECKING:
+    from fairlead_gateway.manager import Plugin
+
+log = structlog.get_logger(__name__)
+
+RESEATED_TOGETHER = 200
+"""Connections written down again at once, after the lease was lost."""
+
+
+class Assembly:
+    """All parts of one replica, and its life from start to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        id = _replica_id(settings)
+        url = settings.redis_url.get_secret_value()
+        names = Names(settings.prefix)
+        self._redis = open_async(url, names, client_name=f"fairlead-{id}")
+        self._services = Tasks()
+        lane = Lane(self._redis)
+        pool: ConnectionPool[Connection] = ConnectionPool()
+        interest = Interest(names, lambda channel: bool(pool.members(channel)), names.probe(id))
+        tasks = Tasks()
+        durable = frozenset(settings.durable)
+        self.replica = Replica(
+            id=id,
+            settings=settings,
+            names=names,
+            pool=pool,
+            interest=interest,
+            publisher=Publisher(
+                self._redis,
+                names,
+                durable=durable,
+                history_size=settings.history_size,
+                history_ttl_seconds=settings.history_ttl_seconds,
+            ),
+            seats=Seats(lane, names, id, durable, settings.history_ttl_seconds),
+            verifier=TokenVerifier.from_settings(settings),
+            authorizer=first_yes(settings, self._redis, names),
+            handlers=Handlers(RESERVED),
+            events=EventBus(tasks),
+            tasks=tasks,
+        )
+        self.tickets = Tickets(self._redis, names, settings.jwt_leeway_seconds)
+        self.receiver = Receiver(self.replica)
+        self.endpoint = Endpoint(self.replica, self.receiver, self.tickets, wire_limits(settings))
+        self._leases = Leases(
+            lane, names, id, settings.lease_seconds, _facts(settings), self._reseat, self.replica.seats
+        )
+        self.dispatcher = MessageDispatcher(pool, lambda: self._link.hold(), lambda: self._link.release())
+        relay = Relay(interest, self.dispatcher, self._obey, self._leases.probed, settings.log_level == "debug")
+        self._link = Link(url, interest, relay.heard, f"fairlead-{id}")
+        self.is_running = False
+
+    async def start(self) -> None:
+        """Begin to listen to Redis and to beat; returns at once, whether Redis is there or not (see `readiness`)."""
+        self.is_running = True
+        self._services.start(self._link.run(), name="link")
+        self._services.start(self._leases.run(), name="lease")
+        self._services.start(self._leases.run_sweeps(), name="sweeps")
+        self._services.start(heartbeat.beat(self.replica), name="heartbeat")
+
+    async def stop(self) -> None:
+        """Close what is open, give everything back to Redis, and end."""
+        self.endpoint.is_open = False
+        for connection in self.replica.pool:
+            leaving.end(self.replica, connection, codes.RESTART, "the replica is stopping")
+        try:
+            async with asyncio.timeout(max(1.0, self.replica.settings.drain_seconds)):
+                await self.replica.tasks.finish()
+                await self._services.end()
+                await self._leases.end()
+        except (TimeoutError, Unavailable) as error:
+            log.warning("left without goodbye; others will sweep", why=str(error) or "redis did not answer in time")
+        await self._services.end()
+        await self.replica.tasks.end()
+        await self.replica.publisher.aclose()
+        await self.replica.verifier.aclose()
+        await self._redis.aclose()
+        self.is_running = False
+
+    def readiness(self) -> dict[str, bool]:
+        """Everything that must be true before clients should be sent here (ADM-5)."""
+        return {
+            "redis": self.is_running and self._link.is_up,
+            "hears_itself": self._leases.hears_itself,
+            "open": self.endpoint.is_open,
+        }
+
+    # -- what the parts ask of each other ----------------------------------------------------------
+
+    def _obey(self, channel: str, order: Order) -> None:
+        """An order to whatever replica holds the members of *channel*: to close them."""
+        close = codes.Close(order.code, order.reason.partition(":")[0], "")
+        for connection in list(self.replica.pool.members(channel)):
+            leaving.end(self.replica, connection, close, order.reason.partition(":")[2].strip())
+
+    async def _reseat(self) -> None:
+        """Our lease was lost, and with it what Redis knew of our connections: write all of them down again."""
+        connections: list[Connection] = list(self.replica.pool)
+        for start in range(0, len(connections), RESEATED_TOGETHER):
+            some = connections[start : start + RESEATED_TOGETHER]
+            await asyncio.gather(*(seating.reseat(self.replica, connection) for connection in some))
+
+
+def wire_limits(settings: Settings) -> WireLimits:
+    """What the wire needs to know of the settings."""
+    return WireLimits(
+        max_message_bytes=settings.max_message_bytes,
+        max_outbox_bytes=settings.max_outbox_bytes,
+        compression=settings.compression,
+    )
+
+
+def plugins(paths: Iterable[str]) -> list[Plugin]:
+    """
+    The plugins named ``package.module:name``.
+
+    :raises ValueError: one cannot be found; says which.
+    """
+    return [_imported(path) for path in paths]
+
+
+def _imported(path: str) -> Any:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"FAIRLEAD_PLUGINS: {path!r} is not package.module:name of a plugin ({error})") from error
+
+
+def _replica_id(settings: Settings) -> str:
+    """Unique to this start: the host's name and process say who, four random bytes that it is not the one before."""
+    name = settings.replica or f"{socket.gethostname()[:32]}-{os.getpid()}"
+    return f"{name}-{secrets.token_hex(4)}"
+
+
+def _facts(settings: Settings) -> dict[str, str]:
+    return {
+        "version": __version__,
+        "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "host": socket.gethostname(),
+        "port": str(settings.port),
+    }

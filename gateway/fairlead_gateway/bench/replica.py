@@ -1,0 +1,95 @@
+"""Our own replica as a target: started as anybody would, spoken to in the client protocol."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import jwt
+
+from fairlead.envelope import Envelope
+from fairlead.ids import uuid7
+from fairlead.names import Names
+from fairlead_gateway.bench import frames, stamps
+from fairlead_gateway.bench.ground import Ground, Server, resp
+from fairlead_gateway.bench.orders import Opening, Role, Step
+from fairlead_gateway.bench.publisher import Sender, SocketSender
+from fairlead_gateway.bench.stamps import Template
+from fairlead_gateway.embedded import free_port
+
+_SECRET: Final = "a secret that is known to everybody who reads this"
+_TOPIC: Final = "topic:bench"
+_TOKEN_SECONDS: Final = 3600
+_ESTABLISHED: Final = Step(hear=b'"connection_established"')
+_JOIN: Final = Step(
+    say=json.dumps({"action": "subscribe", "channels": [_TOPIC], "id": "join"}).encode(), hear=b'"join"'
+)
+
+ENVIRONMENT: Final = {
+    "FAIRLEAD_JWT_SECRET": _SECRET,
+    "FAIRLEAD_MAX_CONNECTIONS": "100000",
+    "FAIRLEAD_RATE_MESSAGES_PER_SECOND": "0",
+    "FAIRLEAD_RATE_BYTES_PER_SECOND": "0",
+    "FAIRLEAD_HEARTBEAT_INTERVAL_SECONDS": "300",
+    "FAIRLEAD_HEARTBEAT_TIMEOUT_SECONDS": "600",
+    "FAIRLEAD_LOG_LEVEL": "warning",
+}
+"""Limits that the load would run into are off; no ping is among the bytes that are counted unread."""
+
+
+@dataclass(frozen=True)
+class Replica:
+    """`python -m fairlead_gateway serve`, one process."""
+
+    name: str = "fairlead"
+    names: Names = field(default_factory=Names)
+
+    def start(self, ground: Ground) -> Server:
+        port = free_port()
+        environment = {**ENVIRONMENT, "FAIRLEAD_REDIS_URL": ground.store.url, "FAIRLEAD_PREFIX": self.names.prefix}
+        child = ground.spawn([sys.executable, "-m", "fairlead_gateway", "serve", "--port", str(port)], environment)
+        return ground.serving(child, port, "/readyz")
+
+    # -- how one comes in --------------------------------------------------------------------------
+
+    def listener(self, port: int, number: int, role: Role) -> Opening:
+        return Opening(_request(port, number), (_ESTABLISHED, _JOIN), role)
+
+    def user(self, port: int, number: int, role: Role) -> Opening:
+        """A socket in no channel but its user's own."""
+        return Opening(_request(port, number), (_ESTABLISHED,), role)
+
+    # -- how messages reach it ---------------------------------------------------------------------
+
+    def sender(self, ground: Ground, size: int) -> Sender:
+        return _sender(ground, [self._template(_TOPIC, size)])
+
+    def user_sender(self, ground: Ground, size: int, users: int) -> Sender:
+        """One message to each user in turn."""
+        return _sender(ground, [self._template(f"user:{_user(number)}", size) for number in range(users)])
+
+    def frame_bytes(self, size: int) -> int:
+        return frames.server_frame_bytes(size)
+
+    def _template(self, channel: str, size: int) -> Template:
+        sealed = Envelope(uuid7(), "bench", stamps.payload(size)).seal()
+        return Template.around(resp(b"PUBLISH", self.names.pubsub(channel).encode(), sealed))
+
+
+def _sender(ground: Ground, templates: list[Template]) -> Sender:
+    store = ground.store
+    return SocketSender(store.host, store.port, templates, greeting=store.greeting)
+
+
+def _user(number: int) -> str:
+    return f"bench-{number}"
+
+
+def _request(port: int, number: int) -> bytes:
+    now = int(time.time())
+    claims = {"sub": _user(number), "iat": now, "exp": now + _TOKEN_SECONDS, "topics": ["*"]}
+    token = jwt.encode(claims, _SECRET, algorithm="HS256")
+    return frames.upgrade(port, "/ws", {"Authorization": f"Bearer {token}"})

@@ -1,0 +1,1 @@
+"""One file a workload: what is done, and what is counted."""

@@ -1,0 +1,108 @@
+"""``fairlead config``: what is set, what can be set, and what is unsafe about it."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import Any, Final
+
+import typer
+from pydantic import SecretStr
+
+from fairlead_gateway.cli.configured import load
+from fairlead_gateway.cli.output import Json, Status, say, say_json, table
+from fairlead_gateway.preflight import Rule, broken_rules, is_waived
+from fairlead_gateway.settings import PREFIX, Settings
+
+_PASSWORD_OF_URL: Final = re.compile(r"(?<=://)([^\s/@:]*):[^\s/@]+(?=@)")
+_SHOWN_ONLY_AS_SET: Final = frozenset({"jwt_secret"})
+_WIDTH: Final = 110
+
+app = typer.Typer(name="config", help="Show and check settings.", no_args_is_help=True)
+
+
+@app.command()
+def show(as_json: Json = False) -> Status:
+    """Print every setting as it is now; secrets are left out."""
+    settings = load()
+    values = {name: shown(name, getattr(settings, name)) for name in Settings.model_fields}
+    if as_json:
+        say_json(values)
+        return Status.OK
+    chosen = settings.model_fields_set
+    rows = [
+        {"name": variable(name), "from": "set" if name in chosen else "default", "value": written(value)}
+        for name, value in values.items()
+    ]
+    table(rows, ("name", "from", "value"))
+    return Status.OK
+
+
+@app.command()
+def env(as_json: Json = False) -> Status:
+    """Print every variable with its default and what it means, ready for an .env file."""
+    fields = Settings.model_fields
+    defaults = {name: shown(name, field.default) for name, field in fields.items()}
+    if as_json:
+        say_json({variable(name): {"default": defaults[name], "help": _help(name)} for name in fields})
+        return Status.OK
+    for name in fields:
+        for line in textwrap.wrap(_help(name), _WIDTH):
+            say(f"# {line}")
+        say(f"# {variable(name)}={written(defaults[name])}")
+        say("")
+    return Status.OK
+
+
+@app.command()
+def check(as_json: Json = False) -> Status:
+    """Say what a replica would refuse to start with, and what was waived; status 3 when it would refuse."""
+    settings = load()
+    broken = broken_rules(settings)
+    refused = [rule for rule in broken if not is_waived(rule, settings)]
+    if as_json:
+        say_json({"ok": not refused, "findings": [_finding(rule, settings) for rule in broken]})
+    else:
+        _tell(broken, settings)
+    return Status.CONFIGURATION if refused else Status.OK
+
+
+def _finding(rule: Rule, settings: Settings) -> dict[str, object]:
+    return {"rule": rule.name, "sentence": rule.sentence, "waived": is_waived(rule, settings)}
+
+
+def _tell(broken: list[Rule], settings: Settings) -> None:
+    for rule in broken:
+        say(f"{'waived' if is_waived(rule, settings) else 'refused'}  {rule.name}: {rule.sentence}")
+    if not broken:
+        say(f"these settings may be served on {settings.host}")
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{field.upper()}"
+
+
+def shown(name: str, value: Any) -> Any:
+    """*value* without what must stay secret: passwords inside addresses, and the whole of keys."""
+    plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if name in _SHOWN_ONLY_AS_SET:
+        return "(set)" if plain else ""
+    if isinstance(plain, str):
+        return _PASSWORD_OF_URL.sub(r"\1:***", plain)
+    return list(plain) if isinstance(plain, tuple) else plain
+
+
+def written(value: Any) -> str:
+    """*value* as it stands in the environment."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case list():
+            return ",".join(value)
+        case _:
+            return str(value)
+
+
+def _help(name: str) -> str:
+    return " ".join((Settings.model_fields[name].description or "").split()).replace("``", "")

@@ -1,0 +1,77 @@
+"""``fairlead serve``: one replica, or several that share a port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import typer
+
+from fairlead_gateway import logs
+from fairlead_gateway.cli.configured import load
+from fairlead_gateway.cli.output import Status, Trouble
+from fairlead_gateway.listener import PortTaken, listening_socket
+from fairlead_gateway.preflight import objections
+from fairlead_gateway.processes import Command, KeepsDying, Patience, Stop, running
+from fairlead_gateway.settings import PREFIX, Settings
+
+REPLICA: Final = (sys.executable, "-P", "-m", "fairlead_gateway.serving")
+"""How a supervised replica is started; what it shall be is in its environment."""
+
+SPARE_SECONDS: Final = 5.0
+"""What a replica may take to end beyond the time for draining."""
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (FAIRLEAD_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (FAIRLEAD_PORT); 0 takes a free one.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Replica processes that share the port.")] = 1,
+) -> Status:
+    """Serve until SIGTERM or Ctrl-C; a second one ends it now. Everything else is set by FAIRLEAD_ variables."""
+    settings = load(host=host, port=port)
+    refuse_if_unsafe(settings)
+    try:
+        _serve_one(settings) if workers == 1 else asyncio.run(_serve_many(settings, workers))
+    except (PortTaken, KeepsDying) as error:
+        raise Trouble(str(error), Status.UNAVAILABLE) from error
+    return Status.OK
+
+
+def refuse_if_unsafe(settings: Settings) -> None:
+    """Go on only with settings that may be served."""
+    if why := objections(settings):
+        raise Trouble("refused to start: " + "; ".join(why), Status.CONFIGURATION)
+
+
+def _serve_one(settings: Settings) -> None:
+    # Here, not above: the server weighs most of a second, and every other command does without it.
+    from fairlead_gateway.serving import serve as serve_here
+
+    serve_here(settings)
+
+
+async def _serve_many(settings: Settings, workers: int) -> None:
+    logs.configure(settings)
+    listening_socket(settings.host, settings.port).close()  # somebody else's port shall not be shared unnoticed
+    with listening_socket(settings.host, settings.port, shared=True) as reserved:
+        port = reserved.getsockname()[1]
+        commands = [replica(environment(settings, port, number), number) for number in range(1, workers + 1)]
+        patience = Patience(settings.drain_seconds + SPARE_SECONDS)
+        stop = Stop(patience)
+        stop.listen()
+        async with running(commands, patience):
+            await stop.asked.wait()
+
+
+def replica(env: Mapping[str, str], number: int) -> Command:
+    """How to start a replica of the settings in *env*."""
+    return Command(f"replica {number}", REPLICA, env)
+
+
+def environment(settings: Settings, port: int, number: int) -> dict[str, str]:
+    """The environment of the replica with this *number*, on *port*."""
+    name = {f"{PREFIX}REPLICA": f"{settings.replica}-{number}"} if settings.replica else {}
+    return os.environ | {f"{PREFIX}HOST": settings.host, f"{PREFIX}PORT": str(port)} | name

@@ -1,0 +1,140 @@
+"""``fairlead token``: make a token for development, and see why one does not work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from fairlead_gateway.access.claims import GRANTS
+from fairlead_gateway.access.minting import Finding, Wish, examine, mint, seconds_of
+from fairlead_gateway.access.tokens import TokenVerifier
+from fairlead_gateway.cli.configured import reachable
+from fairlead_gateway.cli.output import Json, Status, Trouble, say, say_json
+from fairlead_gateway.settings import Settings
+
+DEVELOPER_SECONDS: Final = 24 * 3600
+
+Patterns = list[str]
+"""A repeated option; ``*`` matches anything."""
+
+app = typer.Typer(name="token", help="Make and check tokens.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    user: Annotated[str, typer.Option(help="Whom the token is for.")],
+    role: Annotated[str, typer.Option(help="Role, such as admin.")] = "",
+    ttl: Annotated[str, typer.Option(help="How long it is good: 90s, 15m, 1h, 7d.")] = "1h",
+    session: Annotated[Patterns, typer.Option(help="Session it may join; repeat, * matches anything.")] = [],  # noqa: B006
+    instance: Annotated[Patterns, typer.Option(help="Instance it may watch.")] = [],  # noqa: B006
+    topic: Annotated[Patterns, typer.Option(help="Topic it may subscribe to.")] = [],  # noqa: B006
+    task: Annotated[Patterns, typer.Option(help="Task it may watch.")] = [],  # noqa: B006
+    device: Annotated[Patterns, typer.Option(help="Device it may reach.")] = [],  # noqa: B006
+    device_id: Annotated[str, typer.Option(help="Device that the user holds in hand.")] = "",
+    metadata: Annotated[str, typer.Option(help="A JSON object shown to administrators.")] = "{}",
+    as_json: Json = False,
+) -> Status:
+    """Print a token signed with FAIRLEAD_JWT_SECRET (or the secret of a running fairlead dev)."""
+    settings, _ = reachable()
+    wish = Wish(
+        user_id=user,
+        role=role,
+        ttl_seconds=seconds_of(ttl),
+        grants={"sessions": session, "instances": instance, "topics": topic, "tasks": task, "devices": device},
+        device_id=device_id,
+        metadata=_object(metadata),
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+    )
+    token = signed(settings, wish)
+    expires_at = int(time.time()) + wish.ttl_seconds
+    say_json({"token": token, "user": user, "expires_at": _iso(expires_at)}) if as_json else print(token)
+    return Status.OK
+
+
+@app.command()
+def check(
+    token: Annotated[str, typer.Argument(help="The token; - reads it from standard input.")],
+    as_json: Json = False,
+) -> Status:
+    """Say whom TOKEN lets in, or why it does not; status 1 when it does not."""
+    settings, _ = reachable()
+    text = sys.stdin.read().strip() if token == "-" else token
+    finding = asyncio.run(_examined(settings, text))
+    say_json(_facts(finding)) if as_json else _tell(finding)
+    return Status.NO if finding.reason else Status.OK
+
+
+def everything(user: str, settings: Settings, role: str = "") -> Wish:
+    """A developer's token: a day long, and into every channel."""
+    return Wish(
+        user_id=user,
+        role=role,
+        ttl_seconds=DEVELOPER_SECONDS,
+        grants=dict.fromkeys(GRANTS, ("*",)),
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+    )
+
+
+def signed(settings: Settings, wish: Wish) -> str:
+    """The token of *wish*, if these settings can sign at all."""
+    secret = settings.jwt_secret.get_secret_value()
+    if not secret:
+        raise Trouble("no secret to sign with: set FAIRLEAD_JWT_SECRET, or start fairlead dev", Status.CONFIGURATION)
+    try:
+        return mint(secret, wish)
+    except ValueError as error:
+        raise Trouble(str(error), Status.CONFIGURATION) from error
+
+
+def _object(text: str) -> dict[str, object]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Trouble(f"--metadata is not JSON: {error}", Status.USAGE) from error
+    if not isinstance(value, dict):
+        raise Trouble("--metadata must be a JSON object", Status.USAGE)
+    return value
+
+
+async def _examined(settings: Settings, token: str) -> Finding:
+    try:
+        verifier = TokenVerifier.from_settings(settings)
+    except ValueError as error:
+        raise Trouble(str(error), Status.CONFIGURATION) from error
+    try:
+        return await examine(verifier, token)
+    finally:
+        await verifier.aclose()
+
+
+def _facts(finding: Finding) -> dict[str, object]:
+    return {
+        "valid": not finding.reason,
+        "reason": finding.reason,
+        "expired": finding.expired,
+        "header": dict(finding.header),
+        "claims": dict(finding.claims),
+    }
+
+
+def _tell(finding: Finding) -> None:
+    say(f"not valid: {finding.reason}" if finding.reason else "valid")
+    for name, value in finding.claims.items():
+        say(f"  {name:<10} {_readable(name, value)}")
+
+
+def _readable(name: str, value: object) -> str:
+    is_time = name in ("exp", "iat", "nbf") and isinstance(value, int | float) and 0 <= value < 1e11
+    return f"{value} ({_iso(float(str(value)))})" if is_time else json.dumps(value)
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,1 @@
+"""The way out: from Redis to the sockets of this replica."""

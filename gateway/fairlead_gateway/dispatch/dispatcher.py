@@ -1,0 +1,146 @@
+"""MessageDispatcher: the same bytes to every member of a channel, without waiting for any of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+import msgpack
+import orjson
+
+from fairlead.names import id_of
+from fairlead_gateway.pool import Connection, ConnectionPool, Format
+from fairlead_gateway.wire.deflate import deflated_frame
+from fairlead_gateway.wire.frames import BINARY, TEXT, binary_frame, text_frame
+
+SLICE: Final = 256
+"""Sockets written to before the loop may do something else, such as answering a ping."""
+
+MAX_BACKLOG_BYTES: Final = 8 * 1024 * 1024
+"""Bytes that may wait behind fan-outs under way before we stop reading from Redis."""
+
+
+class Outgoing(NamedTuple):
+    """One message on its way to the members of a channel."""
+
+    frame: bytes
+    """Finished JSON, position included."""
+
+    exclude: str = ""
+    """``connection:<id>`` or ``user:<id>`` who must not get it."""
+
+
+class Variants(dict[int, bytes]):
+    """The WebSocket frames of some messages, joined; one entry a format, made when the first socket needs it."""
+
+    def __init__(self, messages: Iterable[bytes]) -> None:
+        self._messages = tuple(messages)
+
+    def __missing__(self, format: int) -> bytes:
+        made = self[format] = b"".join([FINISH[format](message) for message in self._messages])
+        return made
+
+
+def finish(payload: bytes, format: int) -> bytes:
+    """One JSON *payload* as the WebSocket frame that a client of *format* reads."""
+    return FINISH[format](payload)
+
+
+def _as_msgpack(payload: bytes) -> bytes:
+    packed: bytes = msgpack.packb(orjson.loads(payload))
+    return packed
+
+
+FINISH: Final[tuple[Callable[[bytes], bytes], ...]] = (
+    text_frame,
+    lambda payload: binary_frame(_as_msgpack(payload)),
+    lambda payload: deflated_frame(TEXT, payload),
+    lambda payload: deflated_frame(BINARY, _as_msgpack(payload)),
+)
+"""How to finish a frame, by `Format`."""
+
+assert len(FINISH) == len(Format)
+
+
+class MessageDispatcher:
+    """
+    Writes to every member of a channel (RT-3), in the order of publishing.
+
+    A large channel is served in slices between which the loop goes on; what is published to it meanwhile waits, is
+    joined, and costs each socket one more write, however much it is.
+    """
+
+    def __init__(self, pool: ConnectionPool[Connection], hold: Callable[[], None], release: Callable[[], None]) -> None:
+        """
+        :param hold: called when too much waits, to stop reading from Redis.
+        :param release: called when reading may go on.
+        """
+        self._pool = pool
+        self._hold = hold
+        self._release = release
+        self._waiting: dict[str, list[Outgoing]] = {}
+        self._backlog_bytes = 0
+        self.delivered = 0
+        """Messages handed to sockets since the start."""
+
+    def deliver(self, channel: str, messages: Sequence[Outgoing]) -> None:
+        """Hand *messages* to everybody who is in *channel* now."""
+        waiting = self._waiting.get(channel)
+        if waiting is not None:
+            waiting.extend(messages)
+            self._grow(sum(len(message.frame) for message in messages))
+            return
+        recipients = list(self._pool.members(channel))
+        self.delivered += len(recipients) * len(messages)
+        if len(messages) == 1 and not messages[0].exclude:
+            variants = Variants((messages[0].frame,))
+        else:
+            variants = Variants([message.frame for message in messages])
+            recipients = self._spare_excluded(recipients, messages)
+        if len(recipients) <= SLICE:
+            for connection in recipients:
+                connection.write(variants[connection.format])
+        else:
+            self._waiting[channel] = []
+            self._slice(channel, recipients, variants, 0)
+
+    def _slice(self, channel: str, recipients: list[Connection], variants: Variants, start: int) -> None:
+        for connection in recipients[start : start + SLICE]:
+            connection.write(variants[connection.format])
+        start += SLICE
+        loop = asyncio.get_running_loop()
+        if start < len(recipients):
+            loop.call_soon(self._slice, channel, recipients, variants, start)
+            return
+        waiting = self._waiting.pop(channel)
+        if waiting:
+            self._shrink(sum(len(message.frame) for message in waiting))
+            self.deliver(channel, waiting)
+
+    def _spare_excluded(self, recipients: list[Connection], messages: Sequence[Outgoing]) -> list[Connection]:
+        """The recipients of all *messages*; whoever is excluded from some is given the rest here."""
+        excluded = {message.exclude for message in messages if message.exclude}
+        if not excluded:
+            return recipients
+        ids = {id_of(name) for name in excluded}
+        others = []
+        for connection in recipients:
+            if connection.id not in ids and connection.identity.user_id not in ids:
+                others.append(connection)
+                continue
+            own = (f"connection:{connection.id}", f"user:{connection.user_id}")
+            rest = [message.frame for message in messages if message.exclude not in own]
+            if rest:
+                connection.write(Variants(rest)[connection.format])
+        return others
+
+    def _grow(self, size: int) -> None:
+        before, self._backlog_bytes = self._backlog_bytes, self._backlog_bytes + size
+        if before <= MAX_BACKLOG_BYTES < self._backlog_bytes:
+            self._hold()
+
+    def _shrink(self, size: int) -> None:
+        before, self._backlog_bytes = self._backlog_bytes, self._backlog_bytes - size
+        if before > MAX_BACKLOG_BYTES >= self._backlog_bytes:
+            self._release()

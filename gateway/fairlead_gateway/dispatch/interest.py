@@ -1,0 +1,118 @@
+"""Interest: a Redis channel is subscribed to only while a socket here needs it (RT-2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from fairlead.names import Names
+from fairlead_gateway.dispatch.reader import RedisReader
+
+LINGER_SECONDS: Final = 1.0
+"""An unused channel is kept this long, so that a client who reconnects at once costs Redis nothing."""
+
+
+class Interest:
+    """
+    The channels that this replica hears.
+
+    `want` and `release` are cheap and may be called for every connection: what comes within one turn of the loop goes
+    to Redis as one command. A new reader (see `serve`) is told everything again.
+    """
+
+    def __init__(self, names: Names, is_needed: Callable[[str], bool], probe: str) -> None:
+        """
+        :param is_needed: whether a socket here still sits in a channel.
+        :param probe: a Redis channel that is no client's, heard always.
+        """
+        self._names = names
+        self._is_needed = is_needed
+        self._reader: RedisReader | None = None
+        self._channels: dict[bytes, str] = {probe.encode(): ""}
+        self._confirmed: set[bytes] = set()
+        self._waiters: dict[bytes, asyncio.Future[None]] = {}
+        self._asking: list[bytes] = []
+        self._lingering: dict[bytes, float] = {}
+
+    def channel_of(self, name: bytes) -> str | None:
+        """The channel behind a Redis name; empty for the probe, None if it is not one of ours."""
+        return self._channels.get(name)
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    async def want(self, *channels: str) -> None:
+        """Hear *channels*; returns when Redis has confirmed each of them."""
+        waiting = [waiter for channel in channels if (waiter := self._ask(channel)) is not None]
+        for waiter in waiting:
+            await asyncio.shield(waiter)
+
+    def release(self, channel: str) -> None:
+        """Nobody here needs *channel* any more; it is given up after a moment, unless wanted again."""
+        self._lingering[self._name(channel)] = asyncio.get_running_loop().time() + LINGER_SECONDS
+
+    def give_up_unused(self) -> None:
+        """Unsubscribe from what has been unused for long enough; to be called about once a second."""
+        now = asyncio.get_running_loop().time()
+        due = [name for name, deadline in self._lingering.items() if deadline <= now]
+        for name in due:
+            del self._lingering[name]
+        gone = [name for name in due if not self._is_needed(self._channels[name])]
+        for name in gone:
+            del self._channels[name]
+            self._confirmed.discard(name)
+        if gone and self._reader is not None:
+            self._reader.unsubscribe(gone)
+
+    # -- the reader ------------------------------------------------------------------------------
+
+    def serve(self, reader: RedisReader) -> None:
+        """A new connection to Redis: subscribe to everything on it."""
+        self._reader = reader
+        self._confirmed.clear()
+        self._asking.clear()
+        reader.subscribe(self._channels)
+
+    def deaf(self) -> None:
+        """The connection to Redis is gone; what is wanted meanwhile waits for the next."""
+        self._reader = None
+        self._confirmed.clear()
+
+    def confirmed(self, name: bytes) -> None:
+        """Redis said that it will send us *name*."""
+        if name in self._channels:
+            self._confirmed.add(name)
+        waiter = self._waiters.pop(name, None)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether Redis has confirmed every channel."""
+        return self._reader is not None and len(self._confirmed) == len(self._channels)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _name(self, channel: str) -> bytes:
+        return self._names.pubsub(channel).encode()
+
+    def _ask(self, channel: str) -> asyncio.Future[None] | None:
+        name = self._name(channel)
+        self._lingering.pop(name, None)
+        if name in self._confirmed:
+            return None
+        waiter = self._waiters.get(name)
+        if waiter is None:
+            waiter = self._waiters[name] = asyncio.get_running_loop().create_future()
+        if name not in self._channels:
+            self._channels[name] = channel
+            if not self._asking:
+                asyncio.get_running_loop().call_soon(self._subscribe)
+            self._asking.append(name)
+        return waiter
+
+    def _subscribe(self) -> None:
+        asking, self._asking = self._asking, []
+        if self._reader is not None and asking:
+            self._reader.subscribe(asking)

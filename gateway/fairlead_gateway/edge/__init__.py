@@ -1,0 +1,1 @@
+"""Where clients come in: the socket, the handshake, and the few HTTP routes beside it."""

@@ -1,0 +1,67 @@
+"""The paths: one table of WebSocket endpoints, and the few HTTP routes beside them."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp
+
+from fairlead.errors import FairleadError, Unauthorized
+from fairlead_gateway.access.tickets import Tickets
+from fairlead_gateway.access.tokens import TokenVerifier
+
+WEBSOCKET_PATHS: Final = (
+    "/ws",
+    "/ws/chat",
+    "/ws/chat/session/{session_id}",
+    "/ws/instance/{name}",
+)
+"""Where clients connect; the parameters are those of `fairlead_gateway.sessions.opening.Place`."""
+
+STATUS: Final = {"unauthorized": 401, "forbidden": 403, "unavailable": 503}
+
+
+class Health(Protocol):
+    """What a replica says about itself."""
+
+    def readiness(self) -> dict[str, bool]:
+        """Everything that must be true before clients should be sent here."""
+
+
+def routes(endpoint: ASGIApp, health: Health, verifier: TokenVerifier, tickets: Tickets) -> list[BaseRoute]:
+    """All that a replica answers."""
+
+    async def healthz(request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(request: Request) -> Response:
+        checks = health.readiness()
+        ready = all(checks.values())
+        return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
+
+    async def issue_ticket(request: Request) -> Response:
+        try:
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer":
+                raise Unauthorized("send Authorization: Bearer <token>")
+            ticket = await tickets.issue(await verifier.identify(token.strip()))
+        except FairleadError as error:
+            return problem(error)
+        return JSONResponse({"ticket": ticket, "expires_in": 30}, 201, headers={"cache-control": "no-store"})
+
+    return [
+        *(WebSocketRoute(path, endpoint) for path in WEBSOCKET_PATHS),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/api/v1/websocket/tickets", issue_ticket, methods=["POST"]),
+    ]
+
+
+def problem(error: FairleadError) -> Response:
+    """*error* as a problem document (RFC 9457)."""
+    status = STATUS.get(error.code, 400)
+    body = {"type": "about:blank", "title": error.code, "status": status, "detail": error.message, **error.detail}
+    return JSONResponse(body, status, media_type="application/problem+json")

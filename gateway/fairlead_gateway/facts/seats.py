@@ -1,0 +1,194 @@
+"""Seats: which connection of which user is where, over all replicas (CON-5, ST-4)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import orjson
+
+from fairlead.errors import Unavailable
+from fairlead.names import Names, kind_of, partition_of
+from fairlead.redis.scripts import load
+from fairlead_gateway.facts.lane import SCRIPTS, Lane
+
+_TOP: Final = load("top")
+_ADMIT: Final = load("admit", SCRIPTS)
+_RELEASE: Final = load("release", SCRIPTS)
+
+
+class Recoverable(Protocol):
+    """Where a client says that it stands."""
+
+    offset: int
+    epoch: str
+
+
+class Position(NamedTuple):
+    """Where a channel stands: the top offset and its epoch; 0 and empty on ephemeral channels."""
+
+    offset: int
+    epoch: str
+
+    def public(self, since: Recoverable | None) -> dict[str, Any]:
+        """
+        What a client is told. ``recovered`` says whether it has missed nothing since *since*; without one there is
+        nothing to recover.
+        """
+        if not self.epoch:
+            return {}
+        told: dict[str, Any] = {"offset": self.offset, "epoch": self.epoch}
+        if since is not None:
+            told["recovered"] = (since.offset, since.epoch) == (self.offset, self.epoch)
+        return told
+
+
+class Seat(NamedTuple):
+    """One connection in a channel."""
+
+    connection_id: str
+    user_id: str
+    replica: str
+
+
+class Admission(NamedTuple):
+    """What became of a request for a seat."""
+
+    admitted: bool
+    seats_before: int
+    evicted: list[str]
+    """Connections that lost their seat to this one, on whatever replica."""
+
+    positions: Mapping[str, Position]
+    """Where the channels stand that the connection hears from its start."""
+
+
+class Seats:
+    """
+    The register of connections in Redis.
+
+    What a replica holds is written in its own hash before anything else, so that whoever sweeps after a crash finds
+    all of it. What cannot be taken back because Redis is away is owed, and paid by `settle_debts`.
+    """
+
+    def __init__(self, lane: Lane, names: Names, replica: str, durable: Iterable[str], history_seconds: int) -> None:
+        self._lane = lane
+        self._names = names
+        self._replica = replica
+        self._durable = frozenset(durable)
+        self._history_seconds = history_seconds
+        self._held_key = names.replica_conns(replica)
+        self._owed: dict[str, tuple[str, Sequence[str]]] = {}
+
+    # -- connections -----------------------------------------------------------------------------
+
+    async def admit(
+        self, connection_id: str, user_id: str, device_id: str, channels: Sequence[str], *, limit: int, policy: str
+    ) -> Admission:
+        """
+        Ask for a seat under the limit of *user_id*, and read where its channels stand.
+
+        :param policy: ``refuse``, ``evict`` or ``single`` (see the settings), or ``keep``: the connection is there
+            anyway and is only written down again.
+        :raises Unavailable: Redis cannot be reached; the seat may have been taken, so `release` it.
+        """
+        seat = f"{time.time_ns() // 1_000_000} {self._replica} {device_id}"
+        self._hold(connection_id, user_id, channels)
+        admitted = self._lane.run(_ADMIT, self._keys(user_id), (user_id, connection_id, seat, limit, policy))
+        positions = await self._positions((f"user:{user_id}", *channels))
+        answer = await admitted
+        if answer[0]:
+            self._appear(connection_id, user_id, channels)
+        else:
+            self._lane.call("HDEL", self._held_key, connection_id)
+        return Admission(bool(answer[0]), answer[1], [id.decode() for id in answer[2:]], positions)
+
+    async def release(self, connection_id: str, user_id: str, channels: Sequence[str]) -> int | None:
+        """
+        Free a seat; how many the user still has, or None if it was not held any more.
+
+        :raises Unavailable: Redis cannot be reached; the seat is owed.
+        """
+        self._owed[connection_id] = (user_id, channels)
+        released = self._lane.run(_RELEASE, self._keys(user_id), (user_id, connection_id))
+        gone = [self._lane.call("HDEL", self._names.here(channel), connection_id) for channel in channels]
+        gone.append(self._lane.call("HDEL", self._held_key, connection_id))
+        await asyncio.gather(released, *gone)
+        self._owed.pop(connection_id, None)
+        was_held, left = released.result()
+        return int(left) if was_held else None
+
+    async def settle_debts(self) -> None:
+        """Release what could not be released while Redis was away."""
+        for connection_id, (user_id, channels) in list(self._owed.items()):
+            try:
+                await self.release(connection_id, user_id, channels)
+            except Unavailable:
+                return
+
+    # -- channels --------------------------------------------------------------------------------
+
+    async def join(
+        self, connection_id: str, user_id: str, channels: Sequence[str], all_channels: Sequence[str]
+    ) -> Mapping[str, Position]:
+        """
+        Show the connection in *channels*, and read where they stand.
+
+        :param all_channels: everything it is in now, for whoever has to sweep after us.
+        """
+        self._hold(connection_id, user_id, all_channels)
+        self._appear(connection_id, user_id, channels)
+        return await self._positions(channels)
+
+    def leave(self, connection_id: str, user_id: str, channels: Sequence[str], all_channels: Sequence[str]) -> None:
+        """Show the connection in *channels* no more; if Redis is away, until the connection itself is released."""
+        for channel in channels:
+            self._lane.call("HDEL", self._names.here(channel), connection_id)
+        self._hold(connection_id, user_id, all_channels)
+
+    async def who_is_in(self, channel: str) -> list[Seat]:
+        """Connections in *channel*, those of dead replicas left out."""
+        here, replicas = await asyncio.gather(
+            self._lane.call("HGETALL", self._names.here(channel)),
+            self._lane.call("ZRANGE", self._names.replicas, 0, -1),
+        )
+        alive = {name.decode() for name in replicas}
+        pairs = here.items() if isinstance(here, dict) else zip(here[::2], here[1::2], strict=True)
+        seats = [_seat(connection_id, value) for connection_id, value in pairs]
+        return [seat for seat in seats if seat.replica in alive]
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _keys(self, user_id: str) -> tuple[str, str]:
+        return self._names.conns(user_id), self._names.online(partition_of(f"user:{user_id}"))
+
+    def _hold(self, connection_id: str, user_id: str, channels: Sequence[str]) -> None:
+        self._lane.call("HSET", self._held_key, connection_id, orjson.dumps({"user": user_id, "channels": channels}))
+
+    def _appear(self, connection_id: str, user_id: str, channels: Sequence[str]) -> None:
+        if channels:
+            value = orjson.dumps({"user_id": user_id, "replica": self._replica})
+            for channel in channels:
+                self._lane.call("HSET", self._names.here(channel), connection_id, value)
+
+    async def _positions(self, channels: Sequence[str]) -> dict[str, Position]:
+        tops = {channel: self._top(channel) for channel in channels if kind_of(channel) in self._durable}
+        await asyncio.gather(*tops.values())
+        positions = {channel: Position(0, "") for channel in channels}
+        for channel, top in tops.items():
+            offset, epoch, _ = top.result()
+            positions[channel] = Position(offset, epoch.decode())
+        return positions
+
+    def _top(self, channel: str) -> asyncio.Future[Any]:
+        names = self._names
+        keys = (names.log(channel), names.meta(channel), names.seen(channel), names.term(partition_of(channel)))
+        return self._lane.run(_TOP, keys, (self._history_seconds, secrets.token_hex(4)))
+
+
+def _seat(connection_id: bytes, value: bytes) -> Seat:
+    facts = orjson.loads(value)
+    return Seat(connection_id.decode(), facts["user_id"], facts["replica"])

@@ -1,0 +1,38 @@
+"""The socket that a replica listens on: bound before anything else starts, so that a taken port is told in one line."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+UNACKNOWLEDGED_MS: Final = 20_000
+"""How long a client's machine may leave our bytes unacknowledged, or its window shut, before the kernel hangs up."""
+
+
+class PortTaken(Exception):
+    """Another process listens there already."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"port {port} on {host} is taken: stop what listens there, or choose another with --port")
+        self.port = port
+
+
+def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """
+    A socket bound to *host* and *port*; *shared* with other replicas by the kernel, which spreads connections.
+
+    :raises PortTaken: somebody else has it.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    # Accepted sockets inherit it; without it a client that never reads holds its connection for ever.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise PortTaken(host, port) from error
+    return listener

@@ -1,0 +1,231 @@
+"""WebSocketManager: one interface to a replica, in a process of its own or inside an application (CL-3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.websockets import WebSocket
+
+from fairlead.messages import push
+from fairlead.names import channel as channel_name
+from fairlead.sent import Sent
+from fairlead_gateway.assembly import Assembly, plugins, wire_limits
+from fairlead_gateway.edge.demo import demo_routes
+from fairlead_gateway.edge.guest import Guests
+from fairlead_gateway.edge.routes import routes
+from fairlead_gateway.monitor import ConnectionMonitor
+from fairlead_gateway.pool import ConnectionInfo
+from fairlead_gateway.server import ServerTask, server_config
+from fairlead_gateway.sessions.events import EventHandler
+from fairlead_gateway.sessions.handlers import Handler, Middleware
+from fairlead_gateway.settings import Settings
+
+Message = Mapping[str, Any]
+
+
+class Plugin(Protocol):
+    """Something that installs handlers, middleware and event handlers of its own."""
+
+    def install(self, manager: WebSocketManager) -> None: ...
+
+
+class WebSocketManager:
+    """
+    ConnectionPool, MessageDispatcher and ConnectionMonitor behind one interface.
+
+    ::
+
+        manager = WebSocketManager(settings)
+        app = FastAPI(lifespan=manager.lifespan)
+        app.mount("/", manager.app)
+
+    Everything that sends goes through Redis, and so reaches every replica. Handlers, middleware and plugins are
+    registered before the start. The method names of the source documents are kept.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, host: str | None = None, port: int | None = None) -> None:
+        given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+        self.settings = (settings or Settings()).model_copy(update=given)
+        self._parts = Assembly(self.settings)
+        replica = self._parts.replica
+        self.replica_id = replica.id
+        self.pool = replica.pool
+        self.dispatcher = self._parts.dispatcher
+        self.monitor = ConnectionMonitor(replica.pool, replica.counters)
+        self._guests = Guests(replica, self._parts.receiver, wire_limits(self.settings))
+        self._server: ServerTask | None = None
+        self.app = Starlette(
+            routes=[
+                *routes(self._parts.endpoint, self._parts, replica.verifier, self._parts.tickets),
+                *demo_routes(self.settings),
+            ],
+            lifespan=self.lifespan,
+        )
+        for plugin in plugins(self.settings.plugins):
+            self.install(plugin)
+
+    # -- life ------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """Run the replica for as long as the application runs; entered twice (mounted, and outside), it runs once."""
+        if self._parts.is_running:
+            yield
+            return
+        await self._parts.start()
+        try:
+            yield
+        finally:
+            await self._parts.stop()
+
+    async def start_server(self) -> ServerTask:
+        """Serve `app` on the host and port of the settings, inside this event loop."""
+        self._server = await ServerTask.start(server_config(self.app, self.settings, wire_limits(self.settings)))
+        return self._server
+
+    async def stop_server(self) -> None:
+        """End what `start_server` began, and close every connection."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop()
+
+    # -- connections -----------------------------------------------------------------------------
+
+    async def connect(self, websocket: WebSocket, instance_name: str = "", **who: Any) -> str:
+        """
+        Accept a socket of your own route and sit it in an instance; you go on reading it yourself.
+
+        :param who: ``user_id``, ``session_id`` and ``metadata``, if your application knows them; without a user the
+            connection is anonymous.
+        :returns: the connection id.
+        :raises RuntimeError: refused (too many connections); the socket has been closed with the code that says why.
+        """
+        return await self._guests.connect(websocket, instance_name, **who)
+
+    def disconnect(self, websocket: WebSocket, instance_name: str = "") -> None:
+        """Forget a socket that `connect` accepted; harmless when it is forgotten already."""
+        self._guests.disconnect(websocket)
+
+    async def serve(self, websocket: WebSocket, *, instance_name: str = "", session_id: str = "") -> None:
+        """Take a socket of your own route over completely: credentials, protocol, actions, until it ends."""
+        websocket.scope["path_params"] = {"name": instance_name, "session_id": session_id}
+        await self._parts.endpoint(websocket.scope, websocket.receive, websocket.send)
+
+    async def handle_message(self, websocket: WebSocket, data: str | bytes) -> None:
+        """Treat *data*, which you read from a socket that `connect` accepted, as an action of the protocol."""
+        self._guests.hear(websocket, data)
+
+    def connections(self) -> list[ConnectionInfo]:
+        """Every connection of this replica."""
+        return [connection.info(self.replica_id) for connection in self.pool]
+
+    # -- sending: all of it through Redis, to every replica ------------------------------------------
+
+    async def send(self, channel: str, message: Message, *, message_id: str | None = None) -> Sent:
+        """Send to everybody in *channel*."""
+        return await self._parts.replica.publisher.publish(channel, push(message, channel, message_id=message_id))
+
+    async def send_to_user(self, user_id: str, message: Message) -> Sent:
+        return await self.send(channel_name("user", user_id), message)
+
+    async def send_to_session(self, session_id: str, message: Message) -> Sent:
+        return await self.send(channel_name("session", session_id), message)
+
+    async def send_to_instance(self, instance_name: str, message: Message) -> Sent:
+        return await self.send(channel_name("instance", instance_name), message)
+
+    async def send_to_topic(self, topic: str, message: Message) -> Sent:
+        return await self.send(channel_name("topic", topic), message)
+
+    async def send_to_connection(self, connection_id: str, message: Message) -> Sent:
+        return await self.send(channel_name("connection", connection_id), message)
+
+    async def broadcast(self, message: Message) -> Sent:
+        """Send to everybody who is connected anywhere."""
+        return await self.send("broadcast", message)
+
+    async def send_message(self, instance_name: str, message: Message) -> Sent:
+        """`send_to_instance` by its older name."""
+        return await self.send_to_instance(instance_name, message)
+
+    async def broadcast_message(self, message: Message) -> Sent:
+        """`broadcast` by its older name."""
+        return await self.broadcast(message)
+
+    async def send_patch(
+        self, instance_name: str, patch: Message, patch_id: str | int | None = None, base_version: int | None = None
+    ) -> bool:
+        """Send changed fields, by dotted path, to everybody in an instance; whether any replica had somebody there."""
+        message = {"type": "patch", "instance": instance_name, "patch": patch, "patch_id": patch_id}
+        if base_version is not None:
+            message["base_version"] = base_version
+        return (await self.send_to_instance(instance_name, message)).receivers > 0
+
+    async def send_heartbeat(self, user_id: str, task_id: str, interval: float = 30.0) -> None:
+        """Tell a user every *interval* seconds that a task is still running, until cancelled."""
+        while True:
+            await self.send_to_user(user_id, {"type": "heartbeat", "task_id": task_id, "status": "alive"})
+            await asyncio.sleep(interval)
+
+    # -- handlers and events -----------------------------------------------------------------------
+
+    def register_handler(self, name: str, handler: Handler) -> None:
+        """Answer the action *name* and hear messages of the type *name*: ``async def handler(message, context)``."""
+        self._parts.replica.handlers.register(name, handler)
+
+    def use(self, middleware: Middleware) -> None:
+        """Put ``async def middleware(message, context, call_next)`` round every action."""
+        self._parts.replica.handlers.use(middleware)
+
+    def install(self, plugin: Plugin) -> None:
+        """Let *plugin* register what it brings."""
+        plugin.install(self)
+
+    def on(self, event: str, handler: EventHandler) -> None:
+        """Call *handler* with a dictionary of facts whenever *event* happens on this replica."""
+        self._parts.replica.events.on(event, handler)
+
+    def add_event_handler(self, event: str, handler: EventHandler) -> None:
+        """`on` by its older name."""
+        self.on(event, handler)
+
+    # -- figures of this replica -------------------------------------------------------------------
+
+    def get_connection_count(self, instance_name: str | None = None) -> int:
+        """Connections here, of one instance or all."""
+        return self.pool.count(instance_name)
+
+    def get_total_connections(self) -> int:
+        return len(self.pool)
+
+    def get_stats(self) -> dict[str, int]:
+        """The ten figures of the source documents."""
+        self._parts.replica.counters.messages_sent = self.dispatcher.delivered
+        return self.monitor.get_stats()
+
+    def get_instance_stats(self, instance_name: str | None = None) -> dict[str, Any]:
+        return self.monitor.get_instance_stats(instance_name)
+
+    def list_active_instances(self) -> Sequence[str]:
+        return self.monitor.list_active_instances()
+
+    def health_check(self) -> dict[str, Any]:
+        """Whether this replica is well, and what is not."""
+        checks = self._parts.readiness()
+        status = "healthy" if all(checks.values()) else "unhealthy"
+        return {**self.monitor.health_check(), "status": status, "checks": checks}
+
+    def get_status(self) -> dict[str, Any]:
+        """What this replica is doing."""
+        return {
+            "running": self._parts.is_running,
+            "replica": self.replica_id,
+            "host": self.settings.host,
+            "port": self.settings.port,
+            "active_connections": len(self.pool),
+            "channels": sum(1 for _ in self.pool.channels()),
+        }

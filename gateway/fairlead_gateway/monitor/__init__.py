@@ -1,0 +1,5 @@
+"""What can be counted on this replica."""
+
+from fairlead_gateway.monitor.monitor import ConnectionMonitor
+
+__all__ = ["ConnectionMonitor"]

@@ -1,0 +1,173 @@
+"""Child processes that are started again when they die, end when they are asked to, and never outlive their parent."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that end the service: the first one politely, the second one now."""
+
+SETTLED_SECONDS: Final = 5.0
+"""A child that lived this long had started well."""
+
+MAX_FALSE_STARTS: Final = 5
+"""Deaths in a row before having settled, after which trying again is pointless."""
+
+FIRST_PAUSE_SECONDS: Final = 0.1
+MAX_PAUSE_SECONDS: Final = 5.0
+
+_PR_SET_PDEATHSIG: Final = 1
+_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How to start one child."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+class KeepsDying(Exception):
+    """A child dies again and again before it has settled; its own last words say why."""
+
+    def __init__(self, name: str, status: int) -> None:
+        super().__init__(f"{name} does not start: exit status {status}, {MAX_FALSE_STARTS} times in a row")
+        self.name = name
+        self.status = status
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long children may take to end: *grace_seconds*, or no longer once the operator insists."""
+
+    grace_seconds: float
+    insisted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def wait_for_exit(self, process: asyncio.subprocess.Process) -> None:
+        """Return when *process* has ended or its time is up."""
+        exit_, insisted = asyncio.ensure_future(process.wait()), asyncio.ensure_future(self.insisted.wait())
+        try:
+            await asyncio.wait((exit_, insisted), timeout=self.grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            exit_.cancel()
+            insisted.cancel()
+
+
+class Stop:
+    """What the operator asked for by signals."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self.asked = asyncio.Event()
+
+    def listen(self) -> None:
+        """Hear signals from now on, in place of dying of them."""
+        loop = asyncio.get_running_loop()
+        for number in STOPPING:
+            loop.add_signal_handler(number, self._heard)
+
+    def _heard(self) -> None:
+        (self._patience.insisted if self.asked.is_set() else self.asked).set()
+
+
+def pause_before_restart(false_starts: int) -> float:
+    """Seconds to wait before the next start, after so many deaths in a row."""
+    return min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * float(2**false_starts))
+
+
+@asynccontextmanager
+async def running(commands: Sequence[Command], patience: Patience) -> AsyncIterator[None]:
+    """
+    Keep a child of every command alive inside the block, and end them all when it is left.
+
+    :raises KeepsDying: when one of them will not start; the block is cancelled.
+    """
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            keepers = [tasks.create_task(keep(command, patience), name=f"keep {command.name}") for command in commands]
+            yield
+            for keeper in keepers:
+                keeper.cancel()
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from group  # one failure is enough to end, and is what there is to tell
+
+
+async def until(check: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    """
+    Return when *check* says yes.
+
+    :raises TimeoutError: it did not in *seconds*.
+    """
+    async with asyncio.timeout(seconds):
+        while True:
+            if await check():
+                return
+            await asyncio.sleep(0.02)
+
+
+async def keep(command: Command, patience: Patience) -> None:
+    """Run *command*, and again whenever it ends by itself, until cancelled."""
+    loop, false_starts = asyncio.get_running_loop(), 0
+    while True:
+        born = loop.time()
+        status = await _run_once(command, patience)
+        false_starts = 0 if loop.time() - born > SETTLED_SECONDS else false_starts + 1
+        if false_starts >= MAX_FALSE_STARTS:
+            raise KeepsDying(command.name, status)
+        pause = pause_before_restart(false_starts)
+        log.warning("process died", process=command.name, status=status, restart_in_seconds=pause)
+        await asyncio.sleep(pause)
+
+
+async def _run_once(command: Command, patience: Patience) -> int:
+    process = await _spawn(command)
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            await _end(process, patience)
+
+
+async def _spawn(command: Command) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *command.argv,
+        env=dict(command.env),
+        stdin=asyncio.subprocess.DEVNULL,
+        # A group of its own: Ctrl-C goes to the terminal's whole foreground group, but only the parent may decide.
+        process_group=0,
+        preexec_fn=_dying_with(os.getpid()),
+    )
+
+
+def _dying_with(parent: int) -> Callable[[], None]:
+    """What a child does before its program starts: see to it that a killed parent takes it along."""
+
+    def bind() -> None:
+        if _LIBC is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died between the fork and the line above
+            os._exit(1)
+
+    return bind
+
+
+async def _end(process: asyncio.subprocess.Process, patience: Patience) -> None:
+    process.terminate()
+    await patience.wait_for_exit(process)
+    if process.returncode is None:
+        process.kill()
+        await process.wait()

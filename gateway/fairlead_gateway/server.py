@@ -1,0 +1,71 @@
+"""A server inside an event loop that is running already, for `WebSocketManager.start_server`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from fairlead_gateway.edge.http import http_class
+from fairlead_gateway.edge.protocol import protocol_class
+from fairlead_gateway.settings import Settings
+from fairlead_gateway.wire.limits import WireLimits
+
+
+def server_config(app: ASGIApp, settings: Settings, limits: WireLimits) -> uvicorn.Config:
+    """What uvicorn is told; what it would log, check or limit by itself is done better elsewhere."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=http_class(settings.header_timeout_seconds),
+        ws=protocol_class(limits),
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+    )
+
+
+class _Embedded(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the application."""
+        yield
+
+
+class ServerTask:
+    """A running server; `port` is the one it really got."""
+
+    def __init__(self, server: uvicorn.Server, task: asyncio.Task[None]) -> None:
+        self._server = server
+        self._task = task
+
+    @classmethod
+    async def start(cls, config: uvicorn.Config) -> ServerTask:
+        """
+        Serve, and return when clients can connect.
+
+        :raises RuntimeError: the server did not start, for instance because the port is taken.
+        """
+        server = _Embedded(config)
+        task = asyncio.get_running_loop().create_task(server.serve(), name="server")
+        while not server.started:
+            if task.done():
+                raise RuntimeError(f"the server did not start on {config.host}:{config.port}")
+            await asyncio.sleep(0.01)
+        return cls(server, task)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.servers[0].sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """End it, and wait until it has ended."""
+        self._server.should_exit = True
+        await self._task

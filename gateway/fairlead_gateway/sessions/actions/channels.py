@@ -1,0 +1,44 @@
+"""``subscribe`` and ``unsubscribe``: the channels a connection hears beside its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairlead.errors import Forbidden, InvalidMessage, RateLimited
+from fairlead.names import checked_channel, kind_of
+from fairlead_gateway.sessions import seating
+from fairlead_gateway.sessions.context import Context
+from fairlead_gateway.sessions.frames import Subscribe, Unsubscribe
+
+
+async def subscribe(context: Context, frame: Subscribe) -> dict[str, Any]:
+    """Hear all the channels that are asked for, or none of them; answers where each stands."""
+    channels = [checked_channel(name) for name in frame.channels]
+    await ensure_allowed(context, channels)
+    positions = await seating.sit(context.replica, context.connection, channels)
+    return {
+        "channels": {channel: position.public(frame.recover.get(channel)) for channel, position in positions.items()}
+    }
+
+
+async def unsubscribe(context: Context, frame: Unsubscribe) -> dict[str, Any]:
+    """Hear *channels* no more; the user's own channel stays."""
+    channels = [checked_channel(name) for name in frame.channels]
+    if own := [channel for channel in channels if kind_of(channel) in ("user", "connection", "broadcast")]:
+        raise InvalidMessage(f"{own[0]} belongs to the connection and stays", channels=own)
+    seating.stand_up(context.replica, context.connection, channels)
+    return {"channels": channels}
+
+
+async def ensure_allowed(context: Context, channels: list[str]) -> None:
+    """
+    :raises Forbidden: naming every channel that the claims and the authorizer do not allow.
+    :raises RateLimited: more channels than one connection may hear.
+    """
+    limit = context.replica.settings.max_channels_per_connection
+    if len(set(channels) | set(context.connection.channels)) > limit:
+        raise RateLimited(f"a connection may hear {limit} channels; unsubscribe from some first", limit=limit)
+    authorizer = context.replica.authorizer
+    denied = [name for name in channels if not await authorizer.allows(context.identity, "subscribe", name)]
+    if denied:
+        raise Forbidden(f"your token and memberships do not allow {', '.join(denied)[:200]}", channels=denied)

@@ -1,0 +1,79 @@
+"""``message`` and ``typing``: what one user says to others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from fairlead.errors import Forbidden, InvalidMessage
+from fairlead.names import channel, checked_channel, id_of, kind_of
+from fairlead_gateway.sessions.context import Context
+from fairlead_gateway.sessions.frames import Message, Typing
+from fairlead_gateway.sessions.handlers import answer
+
+log = structlog.get_logger(__name__)
+
+
+async def message(context: Context, frame: Message) -> dict[str, Any]:
+    """
+    Store what was said and bring it to the others as ``new_message``, then hand it to whoever registered for its type.
+
+    The sender's connection is spared its own message: the reply holds its id and offset and stands for it.
+    """
+    destination = await _destination(context, frame)
+    push: dict[str, Any] = {"type": "new_message", "message_type": frame.message_type, "content": frame.content}
+    if frame.metadata is not None:
+        push["metadata"] = frame.metadata
+    sent = await context.publish(destination, push, exclude=f"connection:{context.connection_id}")
+    log.debug("message published", message_id=sent.id, channel=destination, offset=sent.offset)
+    context.replica.events.emit(
+        "message_received",
+        message_id=sent.id,
+        channel=destination,
+        user_id=context.user_id,
+        connection_id=context.connection_id,
+        message_type=frame.message_type,
+        content=frame.content,
+    )
+    reply: dict[str, Any] = {"message_id": sent.id, "channel": destination}
+    if sent.offset:
+        reply |= {"offset": sent.offset, "epoch": sent.epoch}
+    handler = context.replica.handlers.get(frame.message_type)
+    if handler is not None:
+        reply["result"] = await answer(handler, {**push, "id": sent.id, "channel": destination}, context)
+    return reply
+
+
+async def typing(context: Context, frame: Typing) -> dict[str, Any]:
+    """Show the other members of a session that this user is typing, or has stopped; at most once."""
+    name = _joined_session(context, frame.session_id)
+    notice = {"type": "typing", "user_id": context.user_id, "is_typing": frame.is_typing}
+    await context.publish(name, notice, exclude=f"user:{context.user_id}", durable=False)
+    facts = {"user_id": context.user_id, "session_id": id_of(name), "is_typing": frame.is_typing}
+    context.replica.events.emit("typing_status_changed", **facts)
+    return {"session_id": id_of(name)}
+
+
+async def _destination(context: Context, frame: Message) -> str:
+    if frame.to is None:
+        return _joined_session(context, frame.session_id)
+    name = checked_channel(frame.to)
+    if kind_of(name) == "session":
+        return _joined_session(context, id_of(name))
+    if kind_of(name) == "user" and context.replica.settings.direct_messages and not context.identity.anonymous:
+        return name
+    if not await context.replica.authorizer.allows(context.identity, "write", name):
+        raise Forbidden(f"you may not write to {name}", channels=[name])
+    return name
+
+
+def _joined_session(context: Context, session_id: str | None) -> str:
+    """The channel of the session meant, which must have been joined."""
+    session_id = session_id or context.session_id
+    if not session_id:
+        raise InvalidMessage("session_id is missing: join a session first, or say to whom")
+    name = channel("session", session_id)
+    if name not in context.connection.channels:
+        raise Forbidden(f"join session {session_id} first", channels=[name])
+    return name

@@ -1,0 +1,31 @@
+"""``refresh``: a new token for a connection that stays (CON-3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairlead import codes
+from fairlead.errors import Forbidden
+from fairlead_gateway.sessions import leaving, seating
+from fairlead_gateway.sessions.context import Context
+from fairlead_gateway.sessions.frames import Refresh
+
+
+async def refresh(context: Context, frame: Refresh) -> dict[str, Any]:
+    """
+    Take over the claims and the expiry of a new token of the same user; another user's ends the connection.
+
+    Channels that the new claims no longer allow are left, and named in the reply.
+    """
+    replica, connection = context.replica, context.connection
+    identity = await replica.verifier.identify(frame.token)
+    if identity.user_id != connection.user_id:
+        leaving.end(replica, connection, codes.FORBIDDEN, "refresh with the token of another user")
+        raise Forbidden("this token belongs to another user")
+    leaving.forget_expiry(replica, connection)
+    connection.identity = identity
+    leaving.expect_expiry(replica, connection)
+    allows = replica.authorizer.allows
+    lost = [name for name in connection.channels if not await allows(identity, "subscribe", name)]
+    seating.stand_up(replica, connection, lost)
+    return {"expires_at": identity.expires_at, "removed": lost}

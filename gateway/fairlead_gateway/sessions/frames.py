@@ -1,0 +1,87 @@
+"""What a client may say: one model for each action. Fields we do not know are ignored, so that clients may be newer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-.:@]{1,128}$")]
+ChannelName = Annotated[str, StringConstraints(min_length=1, max_length=160)]
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-.:]{1,64}$")]
+
+
+class Position(BaseModel):
+    """Where a client stands in a channel: the last offset it has seen, and of which epoch."""
+
+    model_config = ConfigDict(strict=True)
+
+    offset: int = Field(ge=0)
+    epoch: str = Field(max_length=64)
+    id: str | None = Field(None, max_length=128)
+
+
+class Action(BaseModel):
+    """What all actions share; *id* is echoed as ``ref`` in the one reply or error."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    id: str | None = Field(None, max_length=128)
+
+
+class Connect(Action):
+    """The first frame, where the opening asked for one."""
+
+    token: str | None = Field(None, max_length=16_384)
+    recover: dict[ChannelName, Position] = Field(default_factory=dict, max_length=100)
+    device_id: Id | None = None
+
+
+class Refresh(Action):
+    token: str = Field(max_length=16_384)
+
+
+class Ping(Action):
+    timestamp: Any = None
+
+
+class Subscribe(Action):
+    channels: list[ChannelName] = Field(min_length=1, max_length=100)
+    recover: dict[ChannelName, Position] = Field(default_factory=dict, max_length=100)
+
+
+class Unsubscribe(Action):
+    channels: list[ChannelName] = Field(min_length=1, max_length=100)
+
+
+class JoinSession(Action):
+    session_id: Id
+
+
+class LeaveSession(Action):
+    session_id: Id
+
+
+class Message(Action):
+    """Something said to a session (the one joined, if none is named) or to a channel such as ``user:43``."""
+
+    content: Any
+    session_id: Id | None = None
+    to: ChannelName | None = None
+    message_type: Word = "text"
+    metadata: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_destination(self) -> Message:
+        if self.session_id is not None and self.to is not None:
+            raise ValueError("give session_id or to, not both")
+        return self
+
+
+class Typing(Action):
+    session_id: Id | None = None
+    is_typing: bool = True
+
+
+class Presence(Action):
+    channel: ChannelName

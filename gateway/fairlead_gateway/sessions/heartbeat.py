@@ -1,0 +1,50 @@
+"""Once a second: ping the quiet, close the dead, and those whose token has ended (CON-7, T4)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from fairlead import codes
+from fairlead_gateway.pool import Connection
+from fairlead_gateway.sessions import leaving
+from fairlead_gateway.sessions.replica import Replica
+
+PING: Final = b"fl"
+"""What our pings carry; a pong with anything else is not an answer to them."""
+
+
+async def beat(replica: Replica) -> None:
+    """Turn the wheels each second, until cancelled. One timer serves every connection."""
+    loop = asyncio.get_running_loop()
+    while True:
+        now = loop.time()
+        for connection in replica.heartbeats.turn(int(now)):
+            _look_at(replica, connection, now)
+        for connection in replica.expiries.turn(int(time.time())):
+            connection.expires_at = 0
+            leaving.end(replica, connection, codes.TOKEN_EXPIRED, "send refresh in time, or reconnect with a new token")
+        replica.interest.give_up_unused()
+        await asyncio.sleep(1.0 - loop.time() % 1.0)
+
+
+def answered(connection: Connection, payload: bytes) -> None:
+    """A pong came in; the difference to the ping is the quality of the connection."""
+    if payload == PING:
+        connection.last_pong = time.time()
+
+
+def _look_at(replica: Replica, connection: Connection, now: float) -> None:
+    settings = replica.settings
+    dead_at = connection.socket.heard_at + settings.heartbeat_timeout_seconds
+    if now >= dead_at:
+        leaving.end(
+            replica, connection, codes.HEARTBEAT_TIMEOUT, f"silent for {now - connection.socket.heard_at:.0f} s"
+        )
+        return
+    if connection.last_pong >= connection.last_ping:
+        connection.last_ping = time.time()
+    connection.socket.ping(PING)
+    due = min(now + settings.heartbeat_interval_seconds, dead_at)
+    connection.heartbeat_at = replica.heartbeats.put(connection, int(due) + (due == dead_at))

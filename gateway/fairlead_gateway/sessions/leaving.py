@@ -1,0 +1,85 @@
+"""How a connection ends, whoever ends it."""
+
+from __future__ import annotations
+
+import math
+
+import structlog
+
+from fairlead import codes
+from fairlead.errors import Unavailable
+from fairlead_gateway.pool import Connection
+from fairlead_gateway.sessions import seating
+from fairlead_gateway.sessions.replica import Replica
+
+log = structlog.get_logger(__name__)
+
+
+def end(replica: Replica, connection: Connection, close: codes.Close, text: str = "") -> None:
+    """Close *connection* for the reason *close*; it hears nothing more from this moment on."""
+    if connection.joined:
+        gone(replica, connection, close.code, close.reason(text))
+        connection.socket.close(close.code, close.reason(text))
+
+
+def gone(replica: Replica, connection: Connection, code: int, reason: str) -> None:
+    """Give up everything that *connection* held, here and in Redis; said twice, it is done once."""
+    if not connection.joined:
+        return
+    connection.joined = False
+    connection.write = _nowhere
+    connection.inbox = None
+    replica.heartbeats.drop(connection, connection.heartbeat_at)
+    forget_expiry(replica, connection)
+    channels = connection.channels
+    for channel in (*channels, *own_channels(connection)):
+        if replica.pool.leave(connection, channel):
+            replica.interest.release(channel)
+    replica.pool.exit(connection.id)
+    replica.tasks.start(_farewell(replica, connection, channels), name=f"farewell {connection.id}")
+    facts = {"connection_id": connection.id, "user_id": connection.user_id, "code": code, "reason": reason}
+    log.info("connection closed" if connection.is_live else "connection refused", **facts)
+    if connection.is_live:
+        replica.counters.disconnections += 1
+        replica.events.emit("disconnection", **facts)
+
+
+def own_channels(connection: Connection) -> tuple[str, str, str]:
+    """What every connection hears without asking."""
+    return f"user:{connection.user_id}", f"connection:{connection.id}", "broadcast"
+
+
+def expect_expiry(replica: Replica, connection: Connection) -> None:
+    """Have the connection closed when its token ends (T4)."""
+    expires_at = connection.identity.expires_at
+    if expires_at is not None:
+        connection.expires_at = replica.expiries.put(connection, _second(replica, expires_at))
+
+
+def forget_expiry(replica: Replica, connection: Connection) -> None:
+    """Its token was replaced, or it is gone."""
+    if connection.expires_at:
+        replica.expiries.drop(connection, connection.expires_at)
+        connection.expires_at = 0
+
+
+def _second(replica: Replica, expires_at: float) -> int:
+    return math.ceil(expires_at + replica.settings.jwt_leeway_seconds)
+
+
+async def _farewell(replica: Replica, connection: Connection, channels: tuple[str, ...]) -> None:
+    """Tell Redis and the others. Redis away: the lease, and whoever sweeps after it, will do it."""
+    try:
+        left = await replica.seats.release(connection.id, connection.user_id, channels)
+        for channel in channels:
+            if connection.is_live and channel.startswith("session:"):
+                await seating.announce(replica, connection, "session_left", channel)
+    except Unavailable as error:
+        log.warning("seat not released", connection_id=connection.id, why=error.message)
+        return
+    if left == 0 and connection.is_live:
+        replica.events.emit("user_disconnected", user_id=connection.user_id, connection_id=connection.id)
+
+
+def _nowhere(frame: bytes) -> None:
+    """Where frames go that a fan-out under way still had for a connection that has ended."""

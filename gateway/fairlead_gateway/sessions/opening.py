@@ -1,0 +1,169 @@
+"""How a connection comes to be: admitted, seated, greeted; or refused for a reason the client can read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import structlog
+
+from fairlead import codes
+from fairlead.control import close_order
+from fairlead.errors import Unavailable
+from fairlead.ids import uuid7
+from fairlead.messages import now as timestamp
+from fairlead.names import channel as channel_name
+from fairlead_gateway.access.identity import Identity
+from fairlead_gateway.dispatch.dispatcher import finish
+from fairlead_gateway.facts.seats import Position
+from fairlead_gateway.pool import Connection, Format
+from fairlead_gateway.pool.meter import Meter
+from fairlead_gateway.pool.socket import Socket
+from fairlead_gateway.sessions import leaving, seating
+from fairlead_gateway.sessions.frames import Position as Recover
+from fairlead_gateway.sessions.replica import Replica
+from fairlead_gateway.sessions.voice import encode
+
+log = structlog.get_logger(__name__)
+
+
+class Refused(Exception):
+    """The connection will not be opened; ends as a close frame."""
+
+    def __init__(self, close: codes.Close, text: str = "") -> None:
+        super().__init__(close.reason(text))
+        self.close = close
+        self.text = text
+
+
+class Place(NamedTuple):
+    """Where the path puts a connection (§2.1 of the protocol)."""
+
+    session_id: str = ""
+    instance: str = ""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that the connection hears beside its own.
+
+        :raises InvalidMessage: the path holds something that is no id.
+        """
+        session = (channel_name("session", self.session_id),) if self.session_id else ()
+        instance = (channel_name("instance", self.instance),) if self.instance else ()
+        return session + instance
+
+
+class Greeting(NamedTuple):
+    """An opened connection, not yet live: what to send first, and what has arrived for it meanwhile."""
+
+    connection: Connection
+    first: bytes
+    held: list[bytes]
+
+    def go_live(self) -> None:
+        self.connection.go_live(self.first, self.held)
+
+
+async def open_connection(
+    replica: Replica,
+    socket: Socket,
+    identity: Identity,
+    place: Place,
+    recover: Mapping[str, Recover],
+) -> Greeting:
+    """
+    Admit *identity* on *socket* and seat it where *place* says.
+
+    :raises Refused: with the close code that says why.
+    """
+    if len(replica.pool) >= replica.settings.max_connections:
+        raise Refused(codes.REPLICA_FULL, "this replica holds all the connections it may")
+    extra = place.channels
+    for channel in extra:
+        if not await replica.authorizer.allows(identity, "join", channel):
+            raise Refused(codes.FORBIDDEN, f"you may not join {channel}")
+    connection = Connection(
+        uuid7(), identity, socket, Format.of(socket.subprotocol, socket.deflates), Meter(), time.time()
+    )
+    held = connection.hold()
+    connection.session_id, connection.instance = place
+    _enter(replica, connection, extra)
+    try:
+        async with asyncio.timeout(replica.settings.auth_timeout_seconds):
+            positions = await _admit(replica, connection, extra)
+    except (TimeoutError, Unavailable):
+        leaving.gone(replica, connection, codes.INTERNAL_ERROR.code, "redis cannot be reached")
+        raise Refused(codes.INTERNAL_ERROR, "redis cannot be reached, try again") from None
+    except BaseException:
+        leaving.gone(replica, connection, codes.INTERNAL_ERROR.code, "not opened")
+        raise
+    return Greeting(connection, _established(replica, connection, positions, recover), held)
+
+
+def settle(replica: Replica, connection: Connection) -> None:
+    """The greeted connection is live: from here on its heartbeat and its token's end are watched."""
+    settings = replica.settings
+    now = asyncio.get_running_loop().time()
+    connection.heartbeat_at = replica.heartbeats.put(connection, int(now + settings.heartbeat_interval_seconds))
+    leaving.expect_expiry(replica, connection)
+    replica.counters.connections_opened += 1
+    log.info(
+        "connection opened", connection_id=connection.id, user_id=connection.user_id, address=connection.socket.remote
+    )
+    replica.events.emit("connection", connection_id=connection.id, user_id=connection.user_id)
+    if connection.session_id:
+        session = channel_name("session", connection.session_id)
+        replica.tasks.start(seating.announce(replica, connection, "session_joined", session), name="session_joined")
+
+
+def _enter(replica: Replica, connection: Connection, extra: tuple[str, ...]) -> None:
+    connection.joined = True
+    connection.channels = extra
+    replica.pool.enter(connection.id, connection)
+    for channel in (*leaving.own_channels(connection), *extra):
+        replica.pool.join(connection, channel)
+
+
+async def _admit(replica: Replica, connection: Connection, extra: tuple[str, ...]) -> Mapping[str, Position]:
+    settings = replica.settings
+    await replica.interest.want(*leaving.own_channels(connection), *extra)
+    admission = await replica.seats.admit(
+        connection.id,
+        connection.user_id,
+        connection.identity.device_id,
+        extra,
+        limit=settings.max_connections_per_user,
+        policy=settings.user_limit_policy,
+    )
+    if not admission.admitted:
+        leaving.gone(replica, connection, codes.TOO_MANY_CONNECTIONS.code, "refused")
+        raise Refused(codes.TOO_MANY_CONNECTIONS, f"at most {settings.max_connections_per_user} for each user")
+    for evicted in admission.evicted:
+        order = close_order(codes.REPLACED.code, codes.REPLACED.reason("by a newer connection"))
+        await replica.publisher.publish(f"connection:{evicted}", order, durable=False)
+    if admission.seats_before == 0:
+        replica.events.emit("user_connected", user_id=connection.user_id, connection_id=connection.id)
+    return admission.positions
+
+
+def _established(
+    replica: Replica, connection: Connection, positions: Mapping[str, Position], recover: Mapping[str, Recover]
+) -> bytes:
+    settings = replica.settings
+    message = {
+        "type": "connection_established",
+        "connection_id": connection.id,
+        "user_id": connection.user_id,
+        "session_id": connection.session_id or None,
+        "instance": connection.instance or None,
+        "replica": replica.id,
+        "server_time": timestamp(),
+        "heartbeat": {
+            "interval": settings.heartbeat_interval_seconds,
+            "timeout": settings.heartbeat_timeout_seconds,
+        },
+        "channels": {channel: position.public(recover.get(channel)) for channel, position in positions.items()},
+    }
+    return finish(encode(message), connection.format)

@@ -1,0 +1,46 @@
+"""What one replica is made of, as far as the meaning of messages goes. Built once, in `fairlead_gateway.manager`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fairlead.names import Names
+from fairlead.publisher import Publisher
+from fairlead_gateway.access.authorizer import Authorizer
+from fairlead_gateway.access.tokens import TokenVerifier
+from fairlead_gateway.dispatch.interest import Interest
+from fairlead_gateway.facts.seats import Seats
+from fairlead_gateway.monitor.monitor import Counters
+from fairlead_gateway.pool import Connection, ConnectionPool
+from fairlead_gateway.pool.wheel import Wheel
+from fairlead_gateway.sessions.events import EventBus
+from fairlead_gateway.sessions.handlers import Handlers
+from fairlead_gateway.sessions.tasks import Tasks
+from fairlead_gateway.sessions.voice import Voice
+from fairlead_gateway.settings import Settings
+
+
+@dataclass(slots=True)
+class Replica:
+    """The parts that actions, openings and leavings work with."""
+
+    id: str
+    """Unique to this start of the replica, so that a quick restart is not taken for the one before."""
+
+    settings: Settings
+    names: Names
+    pool: ConnectionPool[Connection]
+    interest: Interest
+    publisher: Publisher
+    seats: Seats
+    verifier: TokenVerifier
+    authorizer: Authorizer
+    handlers: Handlers
+    events: EventBus
+    tasks: Tasks
+    voice: Voice = field(default_factory=Voice)
+    heartbeats: Wheel[Connection] = field(default_factory=Wheel)
+    """By loop second."""
+    expiries: Wheel[Connection] = field(default_factory=Wheel)
+    """By Unix second."""
+    counters: Counters = field(default_factory=Counters)

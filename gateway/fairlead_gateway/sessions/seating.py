@@ -1,0 +1,68 @@
+"""Sitting down in channels and getting up again: pool, interest and shared facts, always in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fairlead.messages import push
+from fairlead.names import id_of
+from fairlead_gateway.facts.seats import Position
+from fairlead_gateway.pool import Connection
+from fairlead_gateway.sessions.replica import Replica
+
+
+async def sit(replica: Replica, connection: Connection, channels: Sequence[str]) -> Mapping[str, Position]:
+    """
+    Let *connection* hear *channels* from now on; answers where each of them stands.
+
+    The pool is written before Redis is asked, so that two who join at once find each other; the position is read after
+    Redis has confirmed, so that nothing falls between what was before and what comes live.
+    """
+    new = [channel for channel in dict.fromkeys(channels) if channel not in connection.channels]
+    connection.channels += tuple(new)
+    for channel in new:
+        replica.pool.join(connection, channel)
+    try:
+        await replica.interest.want(*channels)
+        return await replica.seats.join(connection.id, connection.user_id, channels, connection.channels)
+    except BaseException:
+        _get_up(replica, connection, new)
+        raise
+
+
+def stand_up(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:
+    """Let *connection* hear *channels* no more; those it does not hear are passed over."""
+    heard = [channel for channel in channels if channel in connection.channels]
+    if heard:
+        _get_up(replica, connection, heard)
+        replica.seats.leave(connection.id, connection.user_id, heard, connection.channels)
+
+
+async def announce(replica: Replica, connection: Connection, event: str, channel: str) -> None:
+    """Tell the members of a session, and this replica's handlers, that somebody joined or left; at most once."""
+    facts = {"user_id": connection.user_id, "connection_id": connection.id, "session_id": id_of(channel)}
+    envelope = push({"type": event, **facts}, channel, sender=f"user:{connection.user_id}")
+    replica.events.emit(event, **facts)
+    await replica.publisher.publish(channel, envelope, durable=False)
+
+
+async def reseat(replica: Replica, connection: Connection) -> None:
+    """Write a connection down again that Redis has forgotten; it is here anyway, so no limit is asked."""
+    if connection.joined:
+        await replica.seats.admit(
+            connection.id,
+            connection.user_id,
+            connection.identity.device_id,
+            connection.channels,
+            limit=0,
+            policy="keep",
+        )
+
+
+def _get_up(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:
+    connection.channels = tuple(channel for channel in connection.channels if channel not in channels)
+    if connection.session_id and f"session:{connection.session_id}" not in connection.channels:
+        connection.session_id = ""
+    for channel in channels:
+        if replica.pool.leave(connection, channel):
+            replica.interest.release(channel)

@@ -1,0 +1,1 @@
+"""How Redis is reached and which scripts run in it."""

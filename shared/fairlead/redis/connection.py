@@ -1,0 +1,61 @@
+"""What we need of redis-py's connections, which carry few types of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from redis.asyncio import Redis
+
+Command = Sequence[str | bytes | int]
+
+
+class Connection(Protocol):
+    """One connection for asyncio."""
+
+    socket_timeout: float | None
+    _reader: asyncio.StreamReader | None
+
+    @property
+    def is_connected(self) -> bool: ...
+
+    async def connect(self) -> None: ...
+
+    async def on_connect(self) -> None: ...
+
+    async def disconnect(self, nowait: bool = False) -> None: ...
+
+    def pack_commands(self, commands: Iterable[Command]) -> list[bytes]: ...
+
+    async def send_packed_command(self, command: Iterable[bytes], check_health: bool = True) -> None: ...
+
+    async def read_response(self) -> Any: ...
+
+
+class SyncConnection(Protocol):
+    """One blocking connection."""
+
+    def on_connect(self) -> None: ...
+
+    def disconnect(self) -> None: ...
+
+    def pack_commands(self, commands: Iterable[Command]) -> list[bytes]: ...
+
+    def send_packed_command(self, command: Iterable[bytes], check_health: bool = True) -> None: ...
+
+    def read_response(self) -> Any: ...
+
+
+def new_connection(redis: Redis) -> Connection:
+    """A connection with the settings of *redis*, outside of its pool and not yet open."""
+    pool = redis.connection_pool
+    return cast(Connection, pool.connection_class(**pool.connection_kwargs))
+
+
+def has_ended(connection: Connection) -> bool:
+    """Whether the other side has hung up while nothing was going on; then nothing must be written any more."""
+    reader = connection._reader
+    return reader is None or reader.at_eof() or reader.exception() is not None

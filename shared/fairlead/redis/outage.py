@@ -1,0 +1,39 @@
+"""Errors of Redis, sorted: what passes by itself, and what a caller should be told."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError,
+    NoPermissionError,
+    ReadOnlyError,
+    RedisError,
+    TimeoutError,
+    TryAgainError,
+)
+
+from fairlead.errors import Conflict, FairleadError, Unavailable
+from fairlead.redis.greeting import WrongLayout
+
+AWAY: Final = (ConnectionError, TimeoutError, ReadOnlyError, TryAgainError, OSError)
+"""Redis cannot be reached, is starting, or is no longer the master."""
+
+_FOR_GOOD = (AuthenticationError, NoPermissionError)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether trying again a little later makes sense."""
+    return isinstance(error, AWAY) and not isinstance(error, _FOR_GOOD)
+
+
+def unavailable(error: BaseException | None, **detail: object) -> FairleadError:
+    """What a caller is told when *error* was the last word."""
+    if isinstance(error, WrongLayout):
+        return Conflict(str(error))
+    if isinstance(error, _FOR_GOOD):
+        return Unavailable("Redis does not accept our credentials, or forbids the command", **detail)
+    if isinstance(error, RedisError) and not is_passing(error):
+        return Unavailable(f"Redis refuses: {str(error)[:200]}", **detail)
+    return Unavailable("Redis cannot be reached; try again", **detail)

@@ -1,0 +1,46 @@
+"""Lua scripts by name, as text for new and for old servers."""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import NamedTuple
+
+
+class Text(NamedTuple):
+    """The source that a server gets, and the digest that it is called by."""
+
+    source: str
+    sha: str
+
+
+class Script(NamedTuple):
+    """
+    One script.
+
+    Redis before 7.0 does not understand the first line ``#!lua``; from 7.0 on it makes Redis refuse a script
+    that it has no memory for before the first write, rather than in the middle.
+    """
+
+    name: str
+    modern: Text
+    old: Text
+
+    def text(self, is_modern: bool) -> Text:
+        """The script for a server that understands ``#!lua``, or for an older one."""
+        return self.modern if is_modern else self.old
+
+
+@cache
+def load(name: str, package: str = __name__) -> Script:
+    """The script in ``<name>.lua`` of *package*."""
+    source = files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    shebang, _, rest = source.partition("\n")
+    if not shebang.startswith("#!lua"):
+        raise ValueError(f"{name}.lua must begin with #!lua")
+    return Script(name, _text(source), _text(rest))
+
+
+def _text(source: str) -> Text:
+    return Text(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
