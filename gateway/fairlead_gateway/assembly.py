@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from fairlead import codes
-from fairlead.control import Order
+from fairlead.control import CloseOrder
 from fairlead.errors import Unavailable
+from fairlead.ingress import Ingress
 from fairlead.names import Names
 from fairlead.publisher import Publisher
 from fairlead.redis.connect import open_async
@@ -60,7 +61,7 @@ class Assembly:
         names = Names(settings.prefix)
         self._redis = open_async(url, names, client_name=f"fairlead-{id}")
         self._services = Tasks()
-        lane = Lane(self._redis)
+        self._lane = lane = Lane(self._redis)
         pool: ConnectionPool[Connection] = ConnectionPool()
         interest = Interest(names, lambda channel: bool(pool.members(channel)), names.probe(id))
         tasks = Tasks()
@@ -94,6 +95,7 @@ class Assembly:
         self.dispatcher = MessageDispatcher(pool, lambda: self._link.hold(), lambda: self._link.release())
         relay = Relay(interest, self.dispatcher, self._obey, self._leases.probed, settings.log_level == "debug")
         self._link = Link(url, interest, relay.heard, f"fairlead-{id}")
+        self._ingress = Ingress(self._redis, names, self.replica.publisher, id)
         self.is_running = False
 
     async def start(self) -> None:
@@ -103,6 +105,7 @@ class Assembly:
         self._services.start(self._leases.run(), name="lease")
         self._services.start(self._leases.run_sweeps(), name="sweeps")
         self._services.start(heartbeat.beat(self.replica), name="heartbeat")
+        self._services.start(self._ingress.run(), name="ingress")
 
     async def stop(self) -> None:
         """Close what is open, give everything back to Redis, and end."""
@@ -120,6 +123,7 @@ class Assembly:
         await self.replica.tasks.end()
         await self.replica.publisher.aclose()
         await self.replica.verifier.aclose()
+        await self._lane.aclose()
         await self._redis.aclose()
         self.is_running = False
 
@@ -133,11 +137,11 @@ class Assembly:
 
     # -- what the parts ask of each other ----------------------------------------------------------
 
-    def _obey(self, channel: str, order: Order) -> None:
-        """An order to whatever replica holds the members of *channel*: to close them."""
-        close = codes.Close(order.code, order.reason.partition(":")[0], "")
+    def _obey(self, channel: str, order: CloseOrder, spared: str) -> None:
+        """An order to whatever replica holds the members of *channel*: to close all but the one who is *spared*."""
         for connection in list(self.replica.pool.members(channel)):
-            leaving.end(self.replica, connection, close, order.reason.partition(":")[2].strip())
+            if f"connection:{connection.id}" != spared:
+                leaving.end_as(self.replica, connection, order.code, order.reason)
 
     async def _reseat(self) -> None:
         """Our lease was lost, and with it what Redis knew of our connections: write all of them down again."""

@@ -6,13 +6,16 @@ import asyncio
 import os
 import shutil
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
-from fairlead_gateway.processes import Command, until
+from fairlead_gateway.processes import Command, KeepsDying, Patience, running, until
 
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 10.0
@@ -61,6 +64,29 @@ def command(port: int, directory: Path) -> Command:
 def log_file(directory: Path) -> Path:
     """What the server has to say, above all when it does not start."""
     return directory / "valkey.log"
+
+
+@asynccontextmanager
+async def valkey(patience: Patience) -> AsyncIterator[str]:
+    """
+    The address of a server that lives as long as the block; it is started again, empty, if it dies.
+
+    :raises NoServer: it does not start; says why, as far as the server did.
+    """
+    port = free_port()
+    with TemporaryDirectory(prefix="fairlead-valkey-") as name:
+        directory = Path(name)
+        try:
+            async with running([command(port, directory)], patience):
+                await until_it_answers(port)
+                yield f"redis://{HOST}:{port}/0"
+        except KeepsDying as error:
+            raise NoServer(f"{error}; {_last_words(directory)}") from error
+
+
+def _last_words(directory: Path) -> str:
+    log = log_file(directory)
+    return log.read_text().strip().rpartition("\n")[2] if log.exists() else "it wrote no log"
 
 
 async def until_it_answers(port: int) -> None:

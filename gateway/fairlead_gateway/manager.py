@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.websockets import WebSocket
 
-from fairlead.messages import push
-from fairlead.names import channel as channel_name
+from fairlead.envelope import Envelope
+from fairlead.messages import SYSTEM
+from fairlead.sends import Message, Sends
 from fairlead.sent import Sent
 from fairlead_gateway.assembly import Assembly, plugins, wire_limits
 from fairlead_gateway.edge.demo import demo_routes
@@ -24,7 +25,7 @@ from fairlead_gateway.sessions.events import EventHandler
 from fairlead_gateway.sessions.handlers import Handler, Middleware
 from fairlead_gateway.settings import Settings
 
-Message = Mapping[str, Any]
+Sending: TypeAlias = Coroutine[Any, Any, Sent]
 
 
 class Plugin(Protocol):
@@ -33,7 +34,7 @@ class Plugin(Protocol):
     def install(self, manager: WebSocketManager) -> None: ...
 
 
-class WebSocketManager:
+class WebSocketManager(Sends[Sending]):
     """
     ConnectionPool, MessageDispatcher and ConnectionMonitor behind one interface.
 
@@ -48,6 +49,7 @@ class WebSocketManager:
     """
 
     def __init__(self, settings: Settings | None = None, *, host: str | None = None, port: int | None = None) -> None:
+        super().__init__(SYSTEM)
         given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
         self.settings = (settings or Settings()).model_copy(update=given)
         self._parts = Assembly(self.settings)
@@ -123,30 +125,10 @@ class WebSocketManager:
         """Every connection of this replica."""
         return [connection.info(self.replica_id) for connection in self.pool]
 
-    # -- sending: all of it through Redis, to every replica ------------------------------------------
+    # -- sending: see `fairlead.sends.Sends`; all of it goes through Redis, to every replica ----------
 
-    async def send(self, channel: str, message: Message, *, message_id: str | None = None) -> Sent:
-        """Send to everybody in *channel*."""
-        return await self._parts.replica.publisher.publish(channel, push(message, channel, message_id=message_id))
-
-    async def send_to_user(self, user_id: str, message: Message) -> Sent:
-        return await self.send(channel_name("user", user_id), message)
-
-    async def send_to_session(self, session_id: str, message: Message) -> Sent:
-        return await self.send(channel_name("session", session_id), message)
-
-    async def send_to_instance(self, instance_name: str, message: Message) -> Sent:
-        return await self.send(channel_name("instance", instance_name), message)
-
-    async def send_to_topic(self, topic: str, message: Message) -> Sent:
-        return await self.send(channel_name("topic", topic), message)
-
-    async def send_to_connection(self, connection_id: str, message: Message) -> Sent:
-        return await self.send(channel_name("connection", connection_id), message)
-
-    async def broadcast(self, message: Message) -> Sent:
-        """Send to everybody who is connected anywhere."""
-        return await self.send("broadcast", message)
+    def _say(self, channel: str, envelope: Envelope) -> Sending:
+        return self._parts.replica.publisher.publish(channel, envelope)
 
     async def send_message(self, instance_name: str, message: Message) -> Sent:
         """`send_to_instance` by its older name."""

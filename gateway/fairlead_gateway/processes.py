@@ -19,10 +19,10 @@ log = structlog.get_logger(__name__)
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that end the service: the first one politely, the second one now."""
 
-SETTLED_SECONDS: Final = 5.0
+SETTLED_SECONDS: Final = 10.0
 """A child that lived this long had started well."""
 
-MAX_FALSE_STARTS: Final = 5
+MAX_FALSE_STARTS: Final = 3
 """Deaths in a row before having settled, after which trying again is pointless."""
 
 FIRST_PAUSE_SECONDS: Final = 0.1
@@ -149,12 +149,12 @@ async def _spawn(command: Command) -> asyncio.subprocess.Process:
         stdin=asyncio.subprocess.DEVNULL,
         # A group of its own: Ctrl-C goes to the terminal's whole foreground group, but only the parent may decide.
         process_group=0,
-        preexec_fn=_dying_with(os.getpid()),
+        preexec_fn=bound_to(os.getpid()),
     )
 
 
-def _dying_with(parent: int) -> Callable[[], None]:
-    """What a child does before its program starts: see to it that a killed parent takes it along."""
+def bound_to(parent: int) -> Callable[[], None]:
+    """What a child does before its program starts (``preexec_fn``): see to it that a killed *parent* takes it along."""
 
     def bind() -> None:
         if _LIBC is not None:

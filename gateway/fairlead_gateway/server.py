@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,6 +14,9 @@ from fairlead_gateway.edge.http import http_class
 from fairlead_gateway.edge.protocol import protocol_class
 from fairlead_gateway.settings import Settings
 from fairlead_gateway.wire.limits import WireLimits
+
+BACKLOG: Final = 4096
+"""Connections that may wait to be accepted: a whole replica's clients come back at once."""
 
 
 def server_config(app: ASGIApp, settings: Settings, limits: WireLimits) -> uvicorn.Config:
@@ -27,6 +31,7 @@ def server_config(app: ASGIApp, settings: Settings, limits: WireLimits) -> uvico
         log_config=None,
         access_log=False,
         server_header=False,
+        backlog=BACKLOG,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
     )

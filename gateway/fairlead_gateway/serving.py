@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 import os
 import resource
 import signal
@@ -15,19 +14,15 @@ from typing import Final
 
 import structlog
 import uvicorn
-from fairlead_gateway.app import create_app
-from fairlead_gateway.edge.http import http_class
-from fairlead_gateway.edge.protocol import protocol_class
 
 from fairlead_gateway import logs
+from fairlead_gateway.app import create_app
+from fairlead_gateway.assembly import wire_limits
 from fairlead_gateway.listener import listening_socket
+from fairlead_gateway.server import server_config
 from fairlead_gateway.settings import Settings
-from fairlead_gateway.wire.limits import WireLimits
 
 log = structlog.get_logger(__name__)
-
-BACKLOG: Final = 4096
-"""Connections that may wait to be accepted: a whole replica's clients come back at once."""
 
 SPARE_FILES: Final = 256
 """File descriptors beside those of clients."""
@@ -41,32 +36,8 @@ def serve(settings: Settings, *, supervised: bool = False) -> None:
     logs.configure(settings)
     allow_files(settings.max_connections + SPARE_FILES)
     listener = listening_socket(settings.host, settings.port, shared=supervised)
-    ReplicaServer(server_config(settings), supervised=supervised).run(sockets=[listener])
-
-
-def server_config(settings: Settings) -> uvicorn.Config:
-    """What uvicorn is told; what it would log, check or limit by itself is done better elsewhere."""
-    limits = WireLimits(
-        max_message_bytes=settings.max_message_bytes,
-        max_outbox_bytes=settings.max_outbox_bytes,
-        compression=settings.compression,
-    )
-    return uvicorn.Config(
-        create_app(settings),
-        loop="uvloop",
-        http=http_class(settings.header_timeout_seconds),
-        ws=protocol_class(limits),
-        ws_max_size=settings.max_message_bytes,
-        ws_per_message_deflate=False,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.forwarded_allow_ips),
-        forwarded_allow_ips=settings.forwarded_allow_ips,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=max(1, math.ceil(settings.drain_seconds)),
-    )
+    config = server_config(create_app(settings), settings, wire_limits(settings))
+    ReplicaServer(config, supervised=supervised).run(sockets=[listener])
 
 
 def allow_files(wanted: int) -> None:

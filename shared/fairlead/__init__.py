@@ -1,3 +1,79 @@
-"""Send to users, sessions and topics through Fairlead, from any Python process."""
+"""
+Send to users, sessions and topics through Fairlead, from any Python process::
+
+    async with fairlead.connect("redis://127.0.0.1:6379/0") as fl:
+        await fl.send_to_user("42", {"type": "report_ready", "content": {"report": 7}})
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from fairlead.errors import (
+    Conflict,
+    FairleadError,
+    Forbidden,
+    InvalidJson,
+    InvalidMessage,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+from fairlead.version import __version__
+
+if TYPE_CHECKING:
+    from fairlead.backend import Backend, connect
+    from fairlead.batch import Batch
+    from fairlead.presence import Member
+    from fairlead.sends import Message
+    from fairlead.sent import Sent
+    from fairlead.sync import SyncBackend, connect_sync
+
+_WHERE = {
+    "Backend": "fairlead.backend",
+    "Batch": "fairlead.batch",
+    "Member": "fairlead.presence",
+    "Message": "fairlead.sends",
+    "Sent": "fairlead.sent",
+    "SyncBackend": "fairlead.sync",
+    "connect": "fairlead.backend",
+    "connect_sync": "fairlead.sync",
+}
+"""Names that are imported when first used, so that ``import fairlead`` costs nothing where only names are needed."""
+
+__all__ = [
+    "Backend",
+    "Batch",
+    "Conflict",
+    "FairleadError",
+    "Forbidden",
+    "InvalidJson",
+    "InvalidMessage",
+    "Member",
+    "Message",
+    "NotFound",
+    "RateLimited",
+    "Sent",
+    "SyncBackend",
+    "TooLarge",
+    "Unauthorized",
+    "Unavailable",
+    "__version__",
+    "connect",
+    "connect_sync",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar, cast
+from typing import Any, Self, TypeAlias
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay
 
+from fairlead import presence
+from fairlead.batch import Batch
 from fairlead.envelope import Envelope
-from fairlead.errors import Conflict
-from fairlead.names import DURABLE_KINDS, Names, checked_channel, checked_id
-from fairlead.presence import ALL_PARTITIONS, Member, online_key, present
-from fairlead.publisher import BACK_OFF, Publisher
+from fairlead.errors import FairleadError
+from fairlead.names import DURABLE_KINDS, Names
+from fairlead.presence import Answer, Member, Question
+from fairlead.publisher import Publisher
 from fairlead.redis.connect import open_async
-from fairlead.redis.outage import is_passing, unavailable
-from fairlead.sends import Sends
-from fairlead.sent import Sent
+from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.sends import Sends, service
+from fairlead.sent import Fate, Sent
 
 Sending: TypeAlias = Coroutine[Any, Any, Sent]
-T = TypeVar("T")
 
 
 def connect(
@@ -47,7 +48,7 @@ def connect(
     :param timeout_seconds: how long to go on trying while Redis is away, before `Unavailable`.
     """
     names = Names(prefix)
-    redis = open_async(url, names, client_name=f"fairlead:{name or 'backend'}", answer_seconds=timeout_seconds)
+    redis = open_async(url, names, client_name=f"fairlead:{name or 'backend'}", answer_seconds=timeout_seconds / 2)
     publisher = Publisher(
         redis,
         names,
@@ -59,18 +60,29 @@ def connect(
     return Backend(redis, names, publisher, name=name, timeout_seconds=timeout_seconds)
 
 
+async def _at_once(sent: Sent) -> Sent:
+    return sent
+
+
+async def _fate(answer: asyncio.Future[Sent]) -> Fate | FairleadError:
+    try:
+        return (await answer).fate
+    except FairleadError as error:
+        return error
+
+
 class Backend(Sends[Sending]):
     """Sends, and asks who is there."""
 
     def __init__(
         self, redis: Redis, names: Names, publisher: Publisher, *, name: str = "", timeout_seconds: float = 5.0
     ) -> None:
-        super().__init__(name)
+        super().__init__(service(name))
         self._redis = redis
         self._names = names
         self._publisher = publisher
         self._timeout_seconds = timeout_seconds
-        self._batch: ContextVar[Batch | None] = ContextVar("batch", default=None)
+        self._batch: ContextVar[Batch[Sending] | None] = ContextVar("batch", default=None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,14 +104,14 @@ class Backend(Sends[Sending]):
         return batch._say(channel, envelope)
 
     @asynccontextmanager
-    async def batch(self) -> AsyncIterator[Batch]:
+    async def batch(self) -> AsyncIterator[Batch[Sending]]:
         """
         Send what is sent inside in one round trip, at the end.
 
         Receipts given inside know no more than their id until then. An exception inside means that nothing is
         sent; a message that Redis refuses raises at the end, after the others have been sent.
         """
-        batch = Batch(self._sender)
+        batch = Batch(self._sender, _at_once)
         token = self._batch.set(batch)
         try:
             yield batch
@@ -108,46 +120,33 @@ class Backend(Sends[Sending]):
             raise
         finally:
             self._batch.reset(token)
-        await batch.publish(self._publisher)
+        answers = [self._publisher.post(channel, envelope) for channel, envelope in batch.end()]
+        batch.settle([await _fate(answer) for answer in answers])
 
     # -- who may come in, who is there -----------------------------------------------------------
 
     async def grant_session(self, session_id: str, user_ids: Iterable[str]) -> None:
         """Let users join a session."""
-        key, users = self._names.members(checked_id(session_id, "session id")), checked_users(user_ids)
-        if users:
-            await self._ask(lambda: self._redis.sadd(key, *users))
+        await self._ask(presence.grant_session(self._names, session_id, user_ids))
 
     async def revoke_session(self, session_id: str, user_ids: Iterable[str]) -> None:
         """Let users no longer join a session; who is in it stays."""
-        key, users = self._names.members(checked_id(session_id, "session id")), checked_users(user_ids)
-        if users:
-            await self._ask(lambda: self._redis.srem(key, *users))
+        await self._ask(presence.revoke_session(self._names, session_id, user_ids))
 
     async def online_users(self) -> set[str]:
         """Users with at least one connection."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for partition in ALL_PARTITIONS:
-            pipeline.smembers(self._names.online(partition))
-        sets = await self._ask(pipeline.execute)
-        return {user.decode() for users in sets for user in users}
+        return await self._ask(presence.online_users(self._names))
 
     async def is_online(self, user_id: str) -> bool:
         """Whether a user has a connection."""
-        key = online_key(self._names, user_id)
-        return bool(await self._ask(lambda: self._redis.sismember(key, user_id)))
+        return await self._ask(presence.is_online(self._names, user_id))
 
     async def presence(self, channel: str) -> list[Member]:
         """Connections that are in a channel now."""
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.hgetall(self._names.here(checked_channel(channel)))
-        pipeline.zrange(self._names.replicas, 0, -1, withscores=True)
-        pipeline.time()
-        here, leases, (seconds, micros) = await self._ask(pipeline.execute)
-        return present(here, leases, seconds * 1000 + micros / 1000)
+        return await self._ask(presence.members_of(self._names, channel))
 
-    async def _ask(self, command: Callable[[], Any]) -> Any:
-        """What *command* gives, tried again while Redis is away; for what may be done twice."""
+    async def _ask(self, question: Question[Answer]) -> Answer:
+        """The answer, asking again while Redis is away."""
         retrying = AsyncRetrying(
             retry=retry_if_exception(is_passing),
             wait=BACK_OFF,
@@ -155,6 +154,12 @@ class Backend(Sends[Sending]):
             reraise=True,
         )
         try:
-            return await retrying(command)
+            return question.read(await retrying(self._run, question.commands))
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
+
+    async def _run(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute()

@@ -1,38 +1,55 @@
-"""Orders to replicas: envelopes that are not for clients but for whoever holds the sockets of a channel."""
+"""Orders to whichever replica holds a connection, sent on the connection's or its user's channel."""
 
 from __future__ import annotations
 
-import json
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from fairlead.codec import from_json, to_json
+from fairlead.codes import CLOSES
 from fairlead.envelope import CONTROL, Envelope
-from fairlead.errors import InvalidMessage
+from fairlead.errors import FairleadError, InvalidMessage
 from fairlead.ids import uuid7
 
+TYPE: Final = "control"
 
-class Order(NamedTuple):
-    """Close every connection of the channel, which is ``connection:<id>`` or ``user:<id>``."""
+CODES: Final = frozenset(close.code for close in CLOSES)
+
+
+class CloseOrder(NamedTuple):
+    """Close every connection that hears this."""
 
     code: int
     reason: str
+    """As a close frame carries it, see `fairlead.codes.Close.reason`."""
 
 
-def close_order(code: int, reason: str) -> Envelope:
-    """The envelope that has connections closed with *code*; publish it ephemerally."""
-    frame = json.dumps({"op": "close", "code": code, "reason": reason}, ensure_ascii=False).encode()
-    return Envelope(uuid7(), "close", frame, flags=CONTROL)
-
-
-def read_order(envelope: Envelope) -> Order:
+def close_order(code: int, reason: str, *, exclude: str = "") -> Envelope:
     """
-    The order in *envelope*.
+    The order to close with *code*; publish it with ``durable=False``: it is for those who are here now.
 
-    :raises InvalidMessage: it is none that we know; a newer version may have sent it.
+    :param exclude: ``connection:<id>`` that stays open.
     """
+    if code not in CODES:
+        raise InvalidMessage(f"{code} is not a code that we close with")
+    frame = to_json({"op": "close", "code": code, "reason": reason})
+    return Envelope(uuid7(), TYPE, frame, exclude, CONTROL)
+
+
+def parse(envelope: Envelope) -> CloseOrder | None:
+    """
+    The order in *envelope*; None for a message to clients, and for orders of a later version.
+
+    :raises InvalidMessage: for an order that is malformed; bytes from Redis are not trusted.
+    """
+    if not envelope.flags & CONTROL:
+        return None
     try:
-        order = json.loads(envelope.frame)
-        if order["op"] == "close" and 1000 <= order["code"] < 5000 and isinstance(order["reason"], str):
-            return Order(order["code"], order["reason"])
-    except (ValueError, TypeError, LookupError) as error:
-        raise InvalidMessage("not an order") from error
-    raise InvalidMessage("not an order of this version")
+        order = from_json(envelope.frame)
+    except FairleadError as error:
+        raise InvalidMessage("a malformed order") from error
+    match order:
+        case {"op": "close", "code": int(code), "reason": str(reason)} if code in CODES:
+            return CloseOrder(code, reason)
+        case {"op": str(op)} if op != "close":
+            return None
+    raise InvalidMessage("a malformed order")

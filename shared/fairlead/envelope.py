@@ -40,7 +40,9 @@ class Envelope(NamedTuple):
 
     def seal(self) -> bytes:
         """The bytes to publish."""
-        return cast(bytes, msgpack.packb([VERSION, self.id, self.type, self.exclude, self.flags, self.trace, self.frame]))
+        return cast(
+            bytes, msgpack.packb([VERSION, self.id, self.type, self.exclude, self.flags, self.trace, self.frame])
+        )
 
 
 class Delivery(NamedTuple):

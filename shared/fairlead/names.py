@@ -20,6 +20,8 @@ BROADCAST: Final = "broadcast"
 DURABLE_KINDS: Final = frozenset({"user", "session", "instance"})
 """Kinds whose messages get an offset and are kept, unless a setting says otherwise."""
 
+_PREFIX = re.compile(r"[A-Za-z0-9_\-.]{1,32}")
+
 _ID = re.compile(r"[A-Za-z0-9_\-.:@]{1,128}")
 
 
@@ -72,6 +74,10 @@ class Names:
     """Keys and pub/sub channels below one prefix. Whatever changes together in one script shares a hash tag."""
 
     prefix: str = "fl"
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ValueError("a prefix is 1-32 characters of A-Z a-z 0-9 _ - .")
 
     # -- one channel ---------------------------------------------------------------------------
 

@@ -1,15 +1,15 @@
-"""Who is connected, as replicas write it down and everybody else reads it."""
+"""Who is connected and who may come in, as replicas write it down and everybody else reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from fairlead.codec import from_json, to_json
+from fairlead.codec import from_json
 from fairlead.errors import InvalidJson, InvalidMessage
-from fairlead.names import PARTITIONS, Names, channel, partition_of
+from fairlead.names import PARTITIONS, Names, channel, checked_channel, checked_id, partition_of
 
-ALL_PARTITIONS: Final = range(PARTITIONS)
+Answer = TypeVar("Answer")
 
 
 class Member(NamedTuple):
@@ -17,44 +17,75 @@ class Member(NamedTuple):
 
     connection_id: str
     user_id: str
-    replica: str = ""
+    replica: str
     """Which replica holds it; it is there as long as the replica's lease lasts."""
 
-    def seal(self) -> bytes:
-        """The value to keep under the connection's id in the channel's ``here``."""
-        return to_json({"user_id": self.user_id, "replica": self.replica})
+
+class Question(NamedTuple, Generic[Answer]):
+    """Commands that may be asked twice, and what their replies mean."""
+
+    commands: Sequence[tuple[str, ...]]
+    read: Callable[[list[Any]], Answer]
 
 
-def unseal(connection_id: str, data: bytes) -> Member:
-    """
-    The member that was kept under *connection_id*.
+def grant_session(names: Names, session_id: str, user_ids: Iterable[str]) -> Question[None]:
+    """Let users join a session."""
+    return _members(names, "SADD", session_id, user_ids)
 
-    :raises InvalidMessage: when it is none.
-    """
+
+def revoke_session(names: Names, session_id: str, user_ids: Iterable[str]) -> Question[None]:
+    """Let users no longer join a session."""
+    return _members(names, "SREM", session_id, user_ids)
+
+
+def online_users(names: Names) -> Question[set[str]]:
+    """Users with at least one connection."""
+    commands = [("SMEMBERS", names.online(partition)) for partition in range(PARTITIONS)]
+    return Question(commands, lambda sets: {user.decode() for users in sets for user in users})
+
+
+def is_online(names: Names, user_id: str) -> Question[bool]:
+    """Whether a user has a connection."""
+    key = names.online(partition_of(channel("user", user_id)))
+    return Question([("SISMEMBER", key, user_id)], lambda replies: bool(replies[0]))
+
+
+def members_of(names: Names, channel: str) -> Question[list[Member]]:
+    """Connections that are in a channel now."""
+    here = names.here(checked_channel(channel))
+    return Question([("HGETALL", here), ("ZRANGE", names.replicas, "0", "-1", "WITHSCORES"), ("TIME",)], _present)
+
+
+def _members(names: Names, verb: str, session_id: str, user_ids: Iterable[str]) -> Question[None]:
+    if isinstance(user_ids, str):
+        raise InvalidMessage("user ids must be a list, not a string")
+    key = names.members(checked_id(session_id, "session id"))
+    users = [checked_id(user_id, "user id") for user_id in user_ids]
+    return Question([(verb, key, *users)] if users else [], lambda _: None)
+
+
+def _present(replies: list[Any]) -> list[Member]:
+    """Members whose replica's lease has not ended, by connection id; what makes no sense is left out."""
+    here, leases, (seconds, micros) = replies
+    now_ms = int(seconds) * 1000 + int(micros) / 1000
+    alive = {replica.decode() for replica, until in _pairs(leases) if float(until) > now_ms}
+    members = [_member(connection_id, value) for connection_id, value in sorted(_pairs(here))]
+    return [member for member in members if member and member.replica in alive]
+
+
+def _member(connection_id: bytes, value: bytes) -> Member | None:
     try:
-        facts = from_json(data)
-    except InvalidJson as error:
-        raise InvalidMessage("not a member") from error
+        facts = from_json(value)
+    except InvalidJson:
+        return None
     match facts:
         case {"user_id": str(user_id), "replica": str(replica)}:
-            return Member(connection_id, user_id, replica)
-    raise InvalidMessage("not a member")
+            return Member(connection_id.decode(errors="replace"), user_id, replica)
+    return None
 
 
-def present(here: Mapping[bytes, bytes], leases: Iterable[tuple[bytes, float]], now_ms: float) -> list[Member]:
-    """Members in *here* whose replica's lease has not ended, by connection id; what makes no sense is left out."""
-    alive = {replica.decode() for replica, until in leases if until > now_ms}
-    members = []
-    for connection_id, data in sorted(here.items()):
-        try:
-            member = unseal(connection_id.decode(), data)
-        except (InvalidMessage, UnicodeDecodeError):
-            continue
-        if member.replica in alive:
-            members.append(member)
-    return members
-
-
-def online_key(names: Names, user_id: str) -> str:
-    """The set that holds *user_id* while it has a connection."""
-    return names.online(partition_of(channel("user", user_id)))
+def _pairs(reply: Mapping[bytes, bytes] | Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """Redis writes maps flat; its clients give some of them as dictionaries."""
+    if isinstance(reply, Mapping):
+        return list(reply.items())
+    return list(zip(reply[::2], reply[1::2], strict=True))

@@ -18,6 +18,9 @@ SEEN_IDS: Final = 10_000
 SEEN_SECONDS: Final = 300
 """How long after the last message it remembers them."""
 
+BATCH_MESSAGES: Final = 1024
+"""Messages that go to Redis before their answers are read."""
+
 Reply: TypeAlias = "int | tuple[int, bytes, int, int]"
 """Receivers of an ephemeral message, or what the publish script returns."""
 
@@ -62,7 +65,13 @@ class Publications:
         """Whether messages of *channel* get an offset and are kept."""
         return kind_of(channel) in self._durable
 
-    def durable(self, channel: str, envelope: Envelope) -> bytes:
+    def pack(self, channel: str, envelope: Envelope, durable: bool | None = None) -> tuple[bytes, bool]:
+        """What to write, and whether it is durable; *durable* overrides what the kind of channel says."""
+        if self.is_durable(channel) if durable is None else durable:
+            return self._pack_durable(channel, envelope), True
+        return self._pack_ephemeral(channel, envelope), False
+
+    def _pack_durable(self, channel: str, envelope: Envelope) -> bytes:
         """The command without its first words, which depend on the server (see `evalsha`)."""
         id_, data = envelope.id.encode(), envelope.seal()
         return b"%b$12\r\n%012x\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
@@ -74,7 +83,7 @@ class Publications:
             data,
         )
 
-    def ephemeral(self, channel: str, envelope: Envelope) -> bytes:
+    def _pack_ephemeral(self, channel: str, envelope: Envelope) -> bytes:
         """The whole command."""
         data = envelope.seal()
         return b"%b$%d\r\n%b\r\n" % (self._head(channel), len(data), data)

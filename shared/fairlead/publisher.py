@@ -6,56 +6,51 @@ import asyncio
 from collections import deque
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_never, wait_random_exponential
+from redis.exceptions import RedisError, ResponseError
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_never
 
 from fairlead.envelope import Envelope
-from fairlead.errors import Unavailable
+from fairlead.errors import FairleadError, Unavailable
 from fairlead.names import DURABLE_KINDS, Names
-from fairlead.publication import SCRIPT, Publications, Reply, evalsha, fate
+from fairlead.outgoing import Outgoing
+from fairlead.publication import BATCH_MESSAGES, SCRIPT, Publications, Reply, evalsha
 from fairlead.redis.connection import has_ended, new_connection
 from fairlead.redis.greeting import greeting_of
-from fairlead.redis.outage import is_passing, unavailable
-from fairlead.sent import Sent
+from fairlead.redis.outage import BACK_OFF, is_passing
+from fairlead.sent import Fate, Sent
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from fairlead.redis.connection import Connection
 
-BATCH_MESSAGES: Final = 1024
 BATCH_BYTES: Final = 512 * 1024
 """How much goes to Redis before its answers are read; a single larger message goes alone."""
 
 WAITING_BYTES: Final = 64 * 1024 * 1024
 """How much may wait for Redis before more is refused."""
 
-BACK_OFF: Final = wait_random_exponential(multiplier=0.05, max=0.5)
 
+class _Posted(Outgoing):
+    """A message that somebody waits for."""
 
-class _Message:
-    """One message on its way."""
-
-    __slots__ = ("answer", "body", "deadline", "id", "is_durable", "tries")
+    __slots__ = ("answer", "deadline")
 
     def __init__(self, id: str, body: bytes, is_durable: bool, deadline: float, answer: asyncio.Future[Sent]) -> None:
-        self.id = id
-        self.body = body
-        self.is_durable = is_durable
+        super().__init__(id, body, is_durable)
         self.deadline = deadline
         self.answer = answer
-        self.tries = 0
-        """How often it was written to a connection, so that Redis may have executed it."""
 
-    def settle(self, reply: Reply) -> None:
-        if not self.answer.done():
-            self.answer.set_result(Sent(self.id, fate(reply, self.tries)))
-
-    def fail(self, error: BaseException | None) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(unavailable(error, message_id=self.id, unknown=self.tries > 0))
+    def conclude(self, fate: Fate | FairleadError) -> None:
+        super().conclude(fate)
+        if self.answer.done():
+            return
+        if isinstance(fate, FairleadError):
+            self.answer.set_exception(fate)
+        else:
+            self.answer.set_result(Sent(self.id, fate))
 
 
 class Publisher:
@@ -88,9 +83,9 @@ class Publisher:
         )
         self._timeout_seconds = timeout_seconds
         self._stop = stop_after_attempt(attempts) if attempts else stop_never
-        self._waiting: deque[_Message] = deque()
+        self._waiting: deque[_Posted] = deque()
         self._waiting_bytes = 0
-        self._batch: list[_Message] = []
+        self._batch: list[_Posted] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
@@ -111,23 +106,22 @@ class Publisher:
 
     def post(self, channel: str, envelope: Envelope, *, durable: bool | None = None) -> asyncio.Future[Sent]:
         """As `publish`, at once and without a coroutine: calls in a row are published in that order."""
-        is_durable = self._publications.is_durable(channel) if durable is None else durable
-        pack = self._publications.durable if is_durable else self._publications.ephemeral
-        body = pack(channel, envelope)
-        if self._waiting_bytes + len(body) > WAITING_BYTES:
-            raise Unavailable("too much is waiting for Redis already", bytes=self._waiting_bytes)
+        body, is_durable = self._publications.pack(channel, envelope, durable)
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Sent] = loop.create_future()
-        self._waiting.append(_Message(envelope.id, body, is_durable, loop.time() + self._timeout_seconds, answer))
+        posted = _Posted(envelope.id, body, is_durable, loop.time() + self._timeout_seconds, loop.create_future())
+        if self._waiting_bytes + len(body) > WAITING_BYTES:
+            posted.conclude(Unavailable("too much is waiting for Redis already", bytes=self._waiting_bytes))
+            return posted.answer
+        self._waiting.append(posted)
         self._waiting_bytes += len(body)
         self._wake.set()
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._run(), name="fairlead publisher")
-        return answer
+        return posted.answer
 
     async def aclose(self) -> None:
         """Wait for what was posted, no longer than its time limit, and disconnect."""
-        pending = [message.answer for message in (*self._batch, *self._waiting) if not message.answer.done()]
+        pending = [posted.answer for posted in (*self._batch, *self._waiting) if not posted.answer.done()]
         if pending:
             await asyncio.wait(pending)
         task, self._task = self._task, None
@@ -147,104 +141,87 @@ class Publisher:
                     await self._deliver(self._batch)
                 self._wake.clear()
         finally:
-            self._give_up((*self._batch, *self._waiting), None)
-            self._batch = []
+            _give_up((*self._batch, *self._waiting), None)
             self._waiting.clear()
             self._waiting_bytes = 0
             await self._hang_up()
 
-    def _next_batch(self) -> list[_Message]:
-        batch: list[_Message] = []
+    def _next_batch(self) -> list[_Posted]:
+        batch: list[_Posted] = []
         size = 0
         while self._waiting and len(batch) < BATCH_MESSAGES:
             size += len(self._waiting[0].body)
             if batch and size > BATCH_BYTES:
                 break
-            message = self._waiting.popleft()
-            self._waiting_bytes -= len(message.body)
-            batch.append(message)
+            posted = self._waiting.popleft()
+            self._waiting_bytes -= len(posted.body)
+            batch.append(posted)
         return batch
 
-    async def _deliver(self, batch: list[_Message]) -> None:
+    async def _deliver(self, batch: list[_Posted]) -> None:
         """Try until each message of *batch* has been answered or has run out of time; nothing overtakes it."""
+        time = asyncio.get_running_loop().time
         retrying = AsyncRetrying(retry=retry_if_exception(is_passing), wait=BACK_OFF, stop=self._stop, reraise=True)
         try:
             async for attempt in retrying:
                 with attempt:
-                    await self._exchange([message for message in batch if self._is_wanted(message)])
+                    await self._exchange([posted for posted in batch if posted.is_wanted(time() >= posted.deadline)])
         except (RedisError, OSError) as error:
-            self._give_up(batch, error)
-
-    def _is_wanted(self, message: _Message) -> bool:
-        """Whether *message* should be written now; one that must not be, and has no answer yet, fails."""
-        is_late = asyncio.get_running_loop().time() >= message.deadline
-        if is_late or (message.tries and not message.is_durable):
-            message.fail(None)
-        return not message.answer.done()
-
-    def _give_up(self, messages: Iterable[_Message], error: BaseException | None) -> None:
-        for message in messages:
-            message.fail(error)
+            _give_up(batch, error)
 
     # -- the one connection ----------------------------------------------------------------------
 
-    async def _exchange(self, batch: list[_Message]) -> None:
+    async def _exchange(self, batch: list[_Posted]) -> None:
         """Write *batch* and read its answers; half of the time limit, so that a dead link leaves time for another."""
         if not batch:
             return
         try:
             async with asyncio.timeout(self._timeout_seconds / 2):
                 connection = await self._connected()
-                while batch:
-                    batch = await self._ask(connection, batch)
-                    if batch:
-                        await self._load_script(connection)
+                while batch := await self._ask(connection, batch):
+                    await self._load_script(connection)
         except BaseException:
             # Answers may be on their way that nobody waits for any more.
             await self._hang_up()
             raise
 
-    async def _ask(self, connection: Connection, batch: list[_Message]) -> list[_Message]:
+    async def _ask(self, connection: Connection, batch: list[_Posted]) -> list[_Posted]:
         """Write *batch*, read its answers, and return those for which Redis lacks the script."""
-        for message in batch:
-            message.tries += 1
-        evalsha = self._evalsha
-        parts = [evalsha + message.body if message.is_durable else message.body for message in batch]
-        await connection.send_packed_command([b"".join(parts)], check_health=False)
-        lacking = []
-        for message in batch:
-            try:
-                message.settle(await connection.read_response())
-            except NoScriptError:
-                message.tries -= 1
-                lacking.append(message)
-            except ReadOnlyError:
-                message.tries -= 1
-                raise
-            except ResponseError as error:
-                message.tries -= 1
-                message.fail(error)
-        return lacking
+        written = b"".join([posted.write(self._evalsha) for posted in batch])
+        await connection.send_packed_command([written], check_health=False)
+        return [posted for posted in batch if not posted.hear(await _answer(connection))]
 
     async def _connected(self) -> Connection:
-        connection = self._connection
-        if connection is None or has_ended(connection):
-            await self._hang_up()
-            connection = new_connection(self._redis)
-            # Our own time limit covers a whole batch; redis-py's would cost a task for every write.
-            connection.socket_timeout = None
-            self._connection = connection
-            await connection.connect()
-            self._evalsha = evalsha(greeting_of(self._redis).is_modern)
-            await self._load_script(connection)
+        if self._connection is not None and not has_ended(self._connection):
+            return self._connection
+        await self._hang_up()
+        connection = self._connection = new_connection(self._redis)
+        # Our own time limit covers a whole batch; redis-py's would cost a task for every write.
+        connection.socket_timeout = None
+        await connection.connect()
+        self._evalsha = evalsha(greeting_of(self._redis).is_modern)
+        await self._load_script(connection)
         return connection
 
     async def _load_script(self, connection: Connection) -> None:
         text = SCRIPT.text(greeting_of(self._redis).is_modern)
-        await connection.send_packed_command(connection.pack_commands([("SCRIPT", "LOAD", text.source)]), False)
+        command = connection.pack_commands([("SCRIPT", "LOAD", text.source)])
+        await connection.send_packed_command(command, check_health=False)
         await connection.read_response()
 
     async def _hang_up(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect(nowait=True)
+
+
+async def _answer(connection: Connection) -> Reply | ResponseError:
+    try:
+        return cast(Reply, await connection.read_response())
+    except ResponseError as error:
+        return error
+
+
+def _give_up(batch: Iterable[_Posted], error: BaseException | None) -> None:
+    for posted in batch:
+        posted.fail(error)

@@ -25,19 +25,17 @@ class Sends(ABC, Generic[Receipt]):
     (``connection:<id>`` or ``user:<id>``) names who must not get the message. What cannot be sent raises
     `InvalidMessage`, `InvalidJson` or `TooLarge` at once, before Redis is touched.
 
-    :param name: makes messages come from ``service:<name>`` rather than ``system``.
+    :param sender: whom messages come from when they do not say so themselves.
     """
 
-    def __init__(self, name: str = "") -> None:
-        self._sender = f"service:{checked_id(name, 'name')}" if name else SYSTEM
+    def __init__(self, sender: str) -> None:
+        self._sender = sender
 
     @abstractmethod
     def _say(self, channel: str, envelope: Envelope) -> Receipt:
         """Send on its way what has been checked."""
 
-    def send(
-        self, channel: str, message: Message, *, message_id: str | None = None, exclude: str = ""
-    ) -> Receipt:
+    def send(self, channel: str, message: Message, *, message_id: str | None = None, exclude: str = "") -> Receipt:
         """Send to a channel such as ``session:s1`` or ``broadcast``; a ``from`` in *message* says who speaks."""
         channel = checked_channel(channel)
         given = message.get("from") if isinstance(message, Mapping) else None
@@ -77,3 +75,8 @@ class Sends(ABC, Generic[Receipt]):
     def broadcast(self, message: Message, *, message_id: str | None = None, exclude: str = "") -> Receipt:
         """Send to everybody who is connected at this moment."""
         return self.send(BROADCAST, message, message_id=message_id, exclude=exclude)
+
+
+def service(name: str) -> str:
+    """How the service *name* is called as a sender; without a name it is the system."""
+    return f"service:{checked_id(name, 'name')}" if name else SYSTEM

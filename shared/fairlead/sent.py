@@ -31,6 +31,11 @@ class Sent:
         self._fate = fate
 
     @property
+    def fate(self) -> Fate:
+        """All that Redis said, at once."""
+        return self._known()
+
+    @property
     def id(self) -> str:
         """Id of the message, as clients see it; sending with it again is harmless on durable channels."""
         return self._id

@@ -14,7 +14,7 @@ from fairlead_gateway.bench.orders import Begin, Count, Echo, Heard, Hush, Open,
 from fairlead_gateway.bench.worker import Answer, Order, Worker, deadline_in
 
 _POLL_SECONDS: Final = 0.05
-_QUIET_SECONDS: Final = 2.0
+_QUIET_SECONDS: Final = 5.0
 _MAX_WORKERS: Final = 4
 
 

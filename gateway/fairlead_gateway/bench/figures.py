@@ -54,6 +54,9 @@ class Report:
     closed: Mapping[str, int] = field(default_factory=dict)
     """Sockets that the server ended, by close code."""
 
+    load_cores: Mapping[str, float] = field(default_factory=dict)
+    """Shares of a core that Redis, the publisher and each worker of the load used."""
+
     limited_by: Sequence[str] = ()
     """What beside the server was at its limit."""
 

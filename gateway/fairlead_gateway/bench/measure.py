@@ -93,6 +93,7 @@ class Stage:
             server_cores=round(spent.server / spent.wall, 3),
             late_ms=Late.of(outcome.heard.latencies),
             closed=outcome.heard.closed,
+            load_cores=spent.shares,
             limited_by=[*spent.limits(self._cores), *_publisher_limits(outcome)],
             extra={"repeated": outcome.repeated} if outcome.repeated else {},
             machine=facts(),

@@ -31,11 +31,15 @@ class Spent:
 
     wall: float
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """What the others used, as shares of a core."""
+        return {name: round(seconds / self.wall, 3) for name, seconds in self.others.items()}
+
     def limits(self, cores: Cores) -> list[str]:
         """What beside the server was at its limit; then the rates say little, and CPU per unit is the figure."""
-        shares = {name: seconds / self.wall for name, seconds in self.others.items()}
-        busy = [f"{name} used {share:.0%} of a core" for name, share in shares.items() if share > _BUSY]
-        together = sum(shares.values()) / len(cores.load)
+        busy = [f"{name} used {share:.0%} of a core" for name, share in self.shares.items() if share > _BUSY]
+        together = sum(self.shares.values()) / len(cores.load)
         if not busy and together > _BUSY:
             busy.append(f"redis, publisher and load together used {together:.0%} of their cores")
         if self.foreign > _DISTURBED * self.wall and not cores.shared:

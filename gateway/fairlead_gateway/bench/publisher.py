@@ -109,10 +109,10 @@ class SocketSender:
             raise WorkerFailed(f"publishing was refused: {data[:200]!r}")
         data = self._tail + data
         self._unanswered -= data.count(self._answer)
-        self._tail = _unfinished(data, self._answer)
+        self._tail = unfinished(data, self._answer)
 
 
-def _unfinished(data: bytes, mark: bytes) -> bytes:
+def unfinished(data: bytes, mark: bytes) -> bytes:
     """The end of *data* that may be the beginning of *mark*."""
     longest = min(len(mark) - 1, len(data))
     return next((data[-size:] for size in range(longest, 0, -1) if mark.startswith(data[-size:])), b"")
@@ -134,7 +134,7 @@ class Publisher:
         since = time.monotonic_ns()
         sent = 0
         while sent < count:
-            due = _due(time.monotonic_ns() - since, count, rate)
+            due = messages_due(time.monotonic_ns() - since, count, rate)
             if due > sent:
                 batch = min(due - sent, _BATCH)
                 self._sender.send(batch)
@@ -146,6 +146,6 @@ class Publisher:
         return Published(count, since, seconds)
 
 
-def _due(elapsed_ns: int, count: int, rate: float) -> int:
+def messages_due(elapsed_ns: int, count: int, rate: float) -> int:
     """How many messages should have been sent by now; the first is due at once."""
     return min(count, 1 + int(elapsed_ns * rate / 1e9)) if rate else count

@@ -30,13 +30,14 @@ class Ready:
 
     @property
     def websocat(self) -> str:
-        """A command-line client on the first replica; ``wscat`` takes the same ``-H``, and ``-c`` before the URL."""
+        """A command-line client on the first replica."""
         return f"websocat -H {shlex.quote(f'Authorization: Bearer {self.token}')} {self.sockets[0]}"
 
     @property
     def curl(self) -> str:
-        """Whether the first replica is ready, by curl."""
-        return f"curl -i {self.pages[0]}readyz"
+        """A single-use ticket for a browser, from the REST side."""
+        bearer = shlex.quote(f"Authorization: Bearer {self.token}")
+        return f"curl -X POST -H {bearer} {self.pages[0]}api/v1/websocket/tickets"
 
     @property
     def send(self) -> str:
@@ -47,6 +48,16 @@ class Ready:
     def listen(self) -> str:
         """A client on the last replica."""
         return f"{self.command} listen --user {self.user} --url {self.sockets[-1]}"
+
+    @property
+    def lines(self) -> dict[str, str]:
+        """Lines to paste, by what they do."""
+        return {
+            f"a backend sends to user {self.user}": self.send,
+            f"user {self.user} listens on the other replica": self.listen,
+            "the same with websocat (or wscat: -H the same, -c before the address)": self.websocat,
+            "a single-use ticket, by curl": self.curl,
+        }
 
 
 def facts(ready: Ready) -> dict[str, object]:
@@ -63,18 +74,16 @@ def banner(ready: Ready) -> str:
 def _lines(ready: Ready) -> Iterator[str]:
     store = "an embedded Valkey" if ready.redis_is_ours else "your Redis"
     yield f"\n  fairlead {__version__} is ready: {len(ready.sockets)} replicas and {store}\n"
-    yield from _row("page", ready.pages[0])
-    yield from _row("replicas", "   ".join(ready.sockets))
-    yield from _row("redis", ready.redis_url)
-    yield from _row("token", f"user {ready.user}, good for {ready.token_hours} hours")
+    yield _row("page", ready.pages[0])
+    yield _row("replicas", "   ".join(ready.sockets))
+    yield _row("redis", ready.redis_url)
+    yield _row("token", f"user {ready.user}, every channel, good for {ready.token_hours} hours:")
     yield f"\n{ready.token}\n"
-    yield "  Paste into another shell:\n"
-    for line in (ready.send, ready.listen, ready.websocat, ready.curl):
-        yield f"{line}\n"
-    for warning in ready.warnings:
-        yield f"  warning: {warning}"
+    for purpose, line in ready.lines.items():
+        yield f"# {purpose}\n{line}\n"
+    yield from (_row("warning", warning) for warning in ready.warnings)
     yield "\n  Ctrl-C stops everything.\n"
 
 
-def _row(name: str, value: str) -> Iterator[str]:
-    yield f"  {name:<10}{value}"
+def _row(name: str, value: str) -> str:
+    return f"  {name:<10}{value}"

@@ -18,7 +18,7 @@ _PASSWORD_OF_URL: Final = re.compile(r"(?<=://)([^\s/@:]*):[^\s/@]+(?=@)")
 _SHOWN_ONLY_AS_SET: Final = frozenset({"jwt_secret"})
 _WIDTH: Final = 110
 
-app = typer.Typer(name="config", help="Show and check settings.", no_args_is_help=True)
+app = typer.Typer(name="config", help="Show and check settings.")
 
 
 @app.command()

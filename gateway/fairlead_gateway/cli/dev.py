@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,16 +15,17 @@ from typing import Annotated, Final
 
 import typer
 
-from fairlead_gateway import embedded, logs
+from fairlead.names import checked_id
+from fairlead_gateway import logs
 from fairlead_gateway.access.minting import new_secret
 from fairlead_gateway.cli.banner import Ready, banner, facts
 from fairlead_gateway.cli.config import shown
 from fairlead_gateway.cli.configured import is_set, load
 from fairlead_gateway.cli.devfile import DevServer, announced
 from fairlead_gateway.cli.output import Json, Status, Trouble, say_json
-from fairlead_gateway.cli.serve import replica
+from fairlead_gateway.cli.serve import refuse_if_unsafe, replica
 from fairlead_gateway.cli.token import DEVELOPER_SECONDS, everything, signed
-from fairlead_gateway.embedded import NoServer
+from fairlead_gateway.embedded import NoServer, valkey
 from fairlead_gateway.listener import PortTaken, listening_socket
 from fairlead_gateway.preflight import insecure_defaults
 from fairlead_gateway.processes import Command, KeepsDying, Patience, Stop, running, until
@@ -36,7 +36,8 @@ REPLICAS: Final = 2
 READY_SECONDS: Final = 30.0
 GRACE_SECONDS: Final = 5.0
 
-_REDIS_IS_OPEN: Final = "the embedded Valkey has no password and forgets everything when it stops"
+_PAGE_IS_OPEN: Final = "the page gives a token to any program of this machine that asks"
+_REDIS_IS_OPEN: Final = "the embedded Valkey has no password, and forgets everything when it stops"
 
 
 class NotReady(Exception):
@@ -55,6 +56,7 @@ def dev(
 
     With FAIRLEAD_REDIS_URL set, that Redis is used instead. Ctrl-C ends everything.
     """
+    checked_id(user, "user")
     settings = load(host=HOST)
     logs.configure(settings)
     try:
@@ -71,7 +73,8 @@ async def _develop(base: Settings, ports: range, user: str, as_json: bool) -> No
     stop = Stop(patience)
     stop.listen()
     async with _redis(base, patience) as redis_url:
-        settings = _settings(redis_url, ports)
+        settings = _settings(base, redis_url, ports)
+        refuse_if_unsafe(settings)
         async with running(_replicas(settings, ports), patience):
             if await _ready_or_stopped(ports, stop):
                 await _announce(settings, ports, user, as_json, stop)
@@ -83,17 +86,20 @@ async def _redis(base: Settings, patience: Patience) -> AsyncIterator[str]:
     if is_set("redis_url"):
         yield base.redis_url.get_secret_value()
         return
-    port = embedded.free_port()
-    with tempfile.TemporaryDirectory(prefix="fairlead-dev-") as directory:
-        async with running([embedded.command(port, Path(directory))], patience):
-            await embedded.until_it_answers(port)
-            yield f"redis://{embedded.HOST}:{port}/0"
+    async with valkey(patience) as url:
+        yield url
 
 
-def _settings(redis_url: str, ports: range) -> Settings:
+def _settings(base: Settings, redis_url: str, ports: range) -> Settings:
+    """What the environment says, and what makes the page work: each replica is a foreign origin to the other."""
     origins = tuple(f"http://{name}:{port}" for port in ports for name in (HOST, "localhost"))
-    secret = None if is_set("jwt_secret") else new_secret()
-    return load(host=HOST, redis_url=redis_url, jwt_secret=secret, allowed_origins=origins, demo=_pages(ports))
+    return load(
+        host=HOST,
+        redis_url=redis_url,
+        jwt_secret=base.jwt_secret.get_secret_value() or new_secret(),
+        allowed_origins=(*base.allowed_origins, *origins),
+        demo=_pages(ports),
+    )
 
 
 def _pages(ports: range) -> tuple[str, ...]:
@@ -172,8 +178,13 @@ def _ready(settings: Settings, ports: range, user: str) -> Ready:
         user=user,
         token=signed(settings, everything(user, settings, role="admin")),
         token_hours=DEVELOPER_SECONDS // 3600,
-        warnings=(*insecure_defaults(settings), *([_REDIS_IS_OPEN] if ours else [])),
+        warnings=(*_chosen_risks(settings), _PAGE_IS_OPEN, *([_REDIS_IS_OPEN] if ours else [])),
     )
+
+
+def _chosen_risks(settings: Settings) -> list[str]:
+    """What the developer set, and could not serve to others."""
+    return insecure_defaults(settings.model_copy(update={"demo": ()}))
 
 
 def _command() -> str:

@@ -101,12 +101,14 @@ def _connected(url: str, token: str) -> ClientConnection:
 
 
 def _frames(socket: ClientConnection, count: int, timeout: float | None) -> Iterator[Mapping[str, Any]]:
-    """Frames as they come; *count* is of messages, not of replies and greetings."""
+    """Frames as they come; *count* is of messages: not of replies, nor of what is told about ourselves."""
     deadline = time.monotonic() + timeout if timeout else None
-    messages = 0
+    ourselves, messages = "", 0
     while not count or messages < count:
         frame = json.loads(socket.recv(max(0.0, deadline - time.monotonic()) if deadline else None))
-        messages += "ref" not in frame and frame.get("type") != "connection_established"
+        if frame.get("type") == "connection_established":
+            ourselves = frame["connection_id"]
+        messages += "ref" not in frame and frame.get("connection_id") != ourselves
         yield frame
 
 

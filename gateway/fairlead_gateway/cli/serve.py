@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from fairlead_gateway import logs
+from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.cli.configured import load
 from fairlead_gateway.cli.output import Status, Trouble
 from fairlead_gateway.listener import PortTaken, listening_socket
@@ -44,6 +45,10 @@ def refuse_if_unsafe(settings: Settings) -> None:
     """Go on only with settings that may be served."""
     if why := objections(settings):
         raise Trouble("refused to start: " + "; ".join(why), Status.CONFIGURATION)
+    try:
+        TokenVerifier.from_settings(settings)
+    except ValueError as error:
+        raise Trouble(f"refused to start: {error}", Status.CONFIGURATION) from error
 
 
 def _serve_one(settings: Settings) -> None:

@@ -23,7 +23,7 @@ DEVELOPER_SECONDS: Final = 24 * 3600
 Patterns = list[str]
 """A repeated option; ``*`` matches anything."""
 
-app = typer.Typer(name="token", help="Make and check tokens.", no_args_is_help=True)
+app = typer.Typer(name="token", help="Make and check tokens.")
 
 
 @app.command()

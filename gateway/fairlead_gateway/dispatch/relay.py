@@ -7,7 +7,7 @@ from collections.abc import Callable
 import orjson
 import structlog
 
-from fairlead.control import Order, read_order
+from fairlead.control import CloseOrder, parse
 from fairlead.envelope import CONTROL, Delivery, unseal, with_offset
 from fairlead.errors import FairleadError, InvalidMessage
 from fairlead.messages import push
@@ -25,12 +25,12 @@ class Relay:
         self,
         interest: Interest,
         dispatcher: MessageDispatcher,
-        obey: Callable[[str, Order], None],
+        obey: Callable[[str, CloseOrder, str], None],
         probed: Callable[[], None],
         traces: bool = False,
     ) -> None:
         """
-        :param obey: called with the channel and the order when a control envelope arrives.
+        :param obey: called with the channel, the order and who is spared when a control envelope arrives.
         :param probed: called when this replica hears its own probe.
         :param traces: whether to log the id of every message.
         """
@@ -59,7 +59,9 @@ class Relay:
             delivery = self._plain(channel, payload) if payload[:1] == b"{" else unseal(payload)
             offset, _, envelope = delivery
             if envelope.flags & CONTROL:
-                self._obey(channel, read_order(envelope))
+                order = parse(envelope)
+                if order is not None:
+                    self._obey(channel, order, envelope.exclude)
                 return None
         except FairleadError as error:
             self.dropped += 1

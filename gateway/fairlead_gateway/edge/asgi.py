@@ -241,6 +241,16 @@ _ANSWERS: Final[dict[tuple[Phase, str], Callable[[AsgiCall, Message], None]]] = 
 """Which message an application may send when."""
 
 
+def ends_of(transport: asyncio.BaseTransport) -> Ends:
+    """Who is talking to whom; a Unix socket has a path at most."""
+    client, server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+    return Ends(
+        (client[0], client[1]) if isinstance(client, tuple) else None,
+        (server[0], server[1]) if isinstance(server, tuple) else (server, None) if server else None,
+        transport.get_extra_info("sslcontext") is not None,
+    )
+
+
 def scope_of(upgrade: Upgrade, ends: Ends, config: Config, state: dict[str, object], socket: object) -> Scope:
     """The ASGI scope that *upgrade* becomes."""
     root = config.root_path

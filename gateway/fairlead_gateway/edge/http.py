@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Final, cast
 
 import httptools
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from fairlead_gateway.edge.asgi import Ends
+from fairlead_gateway.edge.asgi import ends_of
 from fairlead_gateway.edge.protocol import WebSocketProtocol
 from fairlead_gateway.wire.upgrade import Head, response
 
@@ -43,7 +44,13 @@ class HttpProtocol(HttpToolsProtocol):
     # -- the deadline ------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        # Not uvicorn's, which spends a tenth of a handshake on asking the socket for its two names (0.54).
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self._ends = ends_of(transport)
+        self.client, self.server = self._ends.client, self._ends.server
+        self.scheme = "https" if self._ends.secure else "http"
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,20 +110,19 @@ class HttpProtocol(HttpToolsProtocol):
     def _leave(self, early: bytes) -> None:
         """Hand the connection over; *early* is what the client has sent behind its request."""
         if not self._upgrades:
-            self._unsupported_upgrade_warning()
+            # To another protocol: ignored, as HTTP permits; the request is being answered as any other.
             return
         if not issubclass(cast(type, self.ws_protocol_class), WebSocketProtocol):
             self.handle_websocket_upgrade()
             return
         head = Head(self.scope["method"].encode(), self.url, self.scope["http_version"], self.headers)
-        ends = Ends(self.client, self.server, self.scheme == "https")
         self.connections.discard(self)
         socket = cast(type[WebSocketProtocol], self.ws_protocol_class)(self.config, self.server_state, self.app_state)
         socket.connection_made(self.transport)
         self.transport.set_protocol(socket)
         # The parser knows this object and this object the parser: without this both would wait for the collector.
         self.parser = None  # type: ignore[assignment]
-        socket.begin(head, early, ends)
+        socket.begin(head, early, self._ends)
 
 
 def http_class(header_timeout_seconds: float) -> type[HttpProtocol]:

@@ -10,11 +10,10 @@ from math import inf
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from fairlead.codes import RESTART
-from fairlead_gateway.edge.asgi import AsgiCall, Ends, scope_of
+from fairlead_gateway.edge.asgi import AsgiCall, Ends, ends_of, scope_of
 from fairlead_gateway.pool.socket import Listener
 from fairlead_gateway.wire.deflate import negotiate
 from fairlead_gateway.wire.frames import (
@@ -147,7 +146,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self.deflates = deflate is not None and deflate.takes_shared
         self._parser = FrameParser(self.limits.max_message_bytes, deflates=deflate is not None)
         self._state = State.OPENING
-        scope = scope_of(upgrade, ends or _ends_of(self._transport), config, app_state, self)
+        scope = scope_of(upgrade, ends or ends_of(self._transport), config, app_state, self)
         self._call = call = AsgiCall(self, scope, upgrade.key, deflate, server_state)
         self._listener, self._owner = call, None
         task = self._loop.create_task(call.run(config.loaded_app))
@@ -207,8 +206,9 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._state in (State.OPEN, State.CLOSING) and not self._reading:
             self._reading = True
             self._transport.resume_reading()
-            # Not at once: whoever resumes may be inside a message, which must end before the next begins.
-            self._loop.call_soon(self._pump)
+            if self._parser is not None and self._parser.pending:
+                # Not at once: whoever resumes may be inside a message, which must end before the next begins.
+                self._loop.call_soon(self._pump)
 
     def close(self, code: int, reason: str = "") -> None:
         if self._state is State.OPEN:
@@ -338,7 +338,3 @@ class WebSocketProtocol(asyncio.Protocol):
 def protocol_class(limits: WireLimits) -> type[WebSocketProtocol]:
     """The protocol with these limits, for ``uvicorn.Config(ws=…)``."""
     return type("WebSocketProtocol", (WebSocketProtocol,), {"limits": limits, "__slots__": ()})
-
-
-def _ends_of(transport: asyncio.Transport) -> Ends:
-    return Ends(get_remote_addr(transport), get_local_addr(transport), is_ssl(transport))

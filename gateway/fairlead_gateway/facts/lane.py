@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+import hiredis
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from fairlead.errors import FairleadError, Unavailable
+from fairlead.errors import Unavailable
+from fairlead.redis.connection import Connection, has_ended, new_connection
 from fairlead.redis.greeting import greeting_of
+from fairlead.redis.outage import unavailable
 from fairlead.redis.scripts import Script
 
 Argument = str | bytes | int | float
@@ -23,17 +26,17 @@ MAX_TOGETHER: Final = 512
 
 
 class _Asked(NamedTuple):
-    command: tuple[Argument, ...]
+    packed: bytes
     answer: asyncio.Future[Any]
-    script: Script | None = None
+    script: Script | None
 
 
 class Lane:
     """
-    Carries commands in the order in which they were asked, one batch at a time.
+    Carries commands in the order in which they were asked, one batch at a time, on a connection of its own.
 
     What is asked while a batch is under way forms the next, so that batches grow with the load by themselves.
-    Commands here are safe to repeat; nothing is repeated by the lane, except when a script was not loaded yet.
+    Nothing is repeated when Redis is away: commands that may be are repeated by whoever asked.
     """
 
     def __init__(self, redis: Redis, answer_seconds: float = 5.0) -> None:
@@ -41,6 +44,7 @@ class Lane:
         self._answer_seconds = answer_seconds
         self._asked: list[_Asked] = []
         self._carrier: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
 
     def call(self, *command: Argument) -> asyncio.Future[Any]:
         """
@@ -48,70 +52,97 @@ class Lane:
 
         :raises Unavailable: when awaited: Redis cannot be reached, and the command may or may not have been done.
         """
-        return self._ask(_Asked(command, asyncio.get_running_loop().create_future()))
+        return self._ask(command, None)
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> asyncio.Future[Any]:
         """The answer of *script*; otherwise as `call`."""
         sha = script.text(greeting_of(self._redis).is_modern).sha
-        command = ("EVALSHA", sha, len(keys), *keys, *args)
-        return self._ask(_Asked(command, asyncio.get_running_loop().create_future(), script))
+        return self._ask(("EVALSHA", sha, len(keys), *keys, *args), script)
 
-    async def end(self) -> None:
-        """Wait until everything asked so far has been answered."""
-        while self._carrier is not None:
+    async def aclose(self) -> None:
+        """Wait for the answers that are under way, then hang up."""
+        if self._carrier is not None:
             await asyncio.wait([self._carrier])
+        await self._hang_up()
 
-    def _ask(self, asked: _Asked) -> asyncio.Future[Any]:
-        # Whoever does not await a failed answer has decided that it does not matter.
-        asked.answer.add_done_callback(_seen)
-        self._asked.append(asked)
+    def _ask(self, command: tuple[Argument, ...], script: Script | None) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        # Whoever does not await an answer has decided that a failure does not matter.
+        answer.add_done_callback(_seen)
+        self._asked.append(_Asked(hiredis.pack_command(command), answer, script))  # type: ignore[arg-type]
         if self._carrier is None:
-            self._carrier = asyncio.get_running_loop().create_task(self._carry(), name="redis lane")
-        return asked.answer
+            self._carrier = loop.create_task(self._carry(), name="redis lane")
+        return answer
 
     async def _carry(self) -> None:
         try:
             while self._asked:
                 batch, self._asked = self._asked[:MAX_TOGETHER], self._asked[MAX_TOGETHER:]
-                await self._carry_batch(batch)
+                for asked, reply in zip(batch, await self._replies(batch), strict=True):
+                    _settle(asked.answer, reply)
         finally:
             self._carrier = None
 
-    async def _carry_batch(self, batch: list[_Asked]) -> None:
+    async def _replies(self, batch: list[_Asked]) -> list[Any]:
+        """What Redis says to each of *batch*; the same error for all when it cannot be reached."""
         try:
             async with asyncio.timeout(self._answer_seconds):
-                replies = await self._execute(batch)
-                unloaded = [
-                    asked for asked, reply in zip(batch, replies, strict=True) if isinstance(reply, NoScriptError)
-                ]
-                if unloaded:
-                    await self._load(unloaded)
-                    again = iter(await self._execute(unloaded))
-                    replies = [next(again) if isinstance(reply, NoScriptError) else reply for reply in replies]
-        except (RedisError, OSError, TimeoutError) as error:
-            replies = [Unavailable(f"redis cannot be reached: {type(error).__name__}; try again")] * len(batch)
-        for asked, reply in zip(batch, replies, strict=True):
-            _settle(asked.answer, reply)
+                connection = await self._connected()
+                replies = await _exchange(connection, [asked.packed for asked in batch])
+                unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+                if unknown:
+                    await self._load(connection, [batch[i].script for i in unknown])
+                    again = await _exchange(connection, [batch[i].packed for i in unknown])
+                    for i, reply in zip(unknown, again, strict=True):
+                        replies[i] = reply
+                return replies
+        except (RedisError, OSError) as error:
+            # Answers may be on their way that nobody waits for any more.
+            await self._hang_up()
+            return [unavailable(error)] * len(batch)
 
-    async def _execute(self, batch: list[_Asked]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for asked in batch:
-                pipeline.execute_command(*asked.command)
-            return await pipeline.execute(raise_on_error=False)
+    async def _connected(self) -> Connection:
+        if self._connection is None or has_ended(self._connection):
+            await self._hang_up()
+            connection = new_connection(self._redis)
+            # Our own deadline covers the whole batch.
+            connection.socket_timeout = None
+            await connection.connect()
+            self._connection = connection
+        return self._connection
 
-    async def _load(self, unloaded: list[_Asked]) -> None:
+    async def _load(self, connection: Connection, scripts: list[Script | None]) -> None:
         is_modern = greeting_of(self._redis).is_modern
-        for script in {asked.script for asked in unloaded if asked.script is not None}:
-            await self._redis.script_load(script.text(is_modern).source)
+        sources = {script.text(is_modern).source for script in scripts if script is not None}
+        await _exchange(connection, [hiredis.pack_command(("SCRIPT", "LOAD", source)) for source in sources])  # type: ignore[arg-type]
+
+    async def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+
+async def _exchange(connection: Connection, commands: list[bytes]) -> list[Any]:
+    await connection.send_packed_command(commands, check_health=False)
+    return [await _reply(connection) for _ in commands]
+
+
+async def _reply(connection: Connection) -> Any:
+    """An error of one command is its answer; those behind it must be read all the same."""
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 def _settle(answer: asyncio.Future[Any], reply: Any) -> None:
     if answer.done():
         return
-    if isinstance(reply, ResponseError):
-        answer.set_exception(Unavailable(f"redis refused: {reply}"))
-    elif isinstance(reply, (RedisError, FairleadError)):
-        answer.set_exception(reply if isinstance(reply, FairleadError) else Unavailable(str(reply)))
+    if isinstance(reply, Unavailable):
+        answer.set_exception(reply)
+    elif isinstance(reply, Exception):
+        answer.set_exception(unavailable(reply))
     else:
         answer.set_result(reply)
 

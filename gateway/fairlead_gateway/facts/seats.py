@@ -12,6 +12,7 @@ import orjson
 
 from fairlead.errors import Unavailable
 from fairlead.names import Names, kind_of, partition_of
+from fairlead.presence import Member, members_of
 from fairlead.redis.scripts import load
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 
@@ -44,14 +45,6 @@ class Position(NamedTuple):
         if since is not None:
             told["recovered"] = (since.offset, since.epoch) == (self.offset, self.epoch)
         return told
-
-
-class Seat(NamedTuple):
-    """One connection in a channel."""
-
-    connection_id: str
-    user_id: str
-    replica: str
 
 
 class Admission(NamedTuple):
@@ -149,16 +142,10 @@ class Seats:
             self._lane.call("HDEL", self._names.here(channel), connection_id)
         self._hold(connection_id, user_id, all_channels)
 
-    async def who_is_in(self, channel: str) -> list[Seat]:
+    async def who_is_in(self, channel: str) -> list[Member]:
         """Connections in *channel*, those of dead replicas left out."""
-        here, replicas = await asyncio.gather(
-            self._lane.call("HGETALL", self._names.here(channel)),
-            self._lane.call("ZRANGE", self._names.replicas, 0, -1),
-        )
-        alive = {name.decode() for name in replicas}
-        pairs = here.items() if isinstance(here, dict) else zip(here[::2], here[1::2], strict=True)
-        seats = [_seat(connection_id, value) for connection_id, value in pairs]
-        return [seat for seat in seats if seat.replica in alive]
+        question = members_of(self._names, channel)
+        return question.read(await asyncio.gather(*(self._lane.call(*command) for command in question.commands)))
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -187,8 +174,3 @@ class Seats:
         names = self._names
         keys = (names.log(channel), names.meta(channel), names.seen(channel), names.term(partition_of(channel)))
         return self._lane.run(_TOP, keys, (self._history_seconds, secrets.token_hex(4)))
-
-
-def _seat(connection_id: bytes, value: bytes) -> Seat:
-    facts = orjson.loads(value)
-    return Seat(connection_id.decode(), facts["user_id"], facts["replica"])

@@ -17,9 +17,14 @@ log = structlog.get_logger(__name__)
 
 def end(replica: Replica, connection: Connection, close: codes.Close, text: str = "") -> None:
     """Close *connection* for the reason *close*; it hears nothing more from this moment on."""
+    end_as(replica, connection, close.code, close.reason(text))
+
+
+def end_as(replica: Replica, connection: Connection, code: int, reason: str) -> None:
+    """As `end`, with the code and reason that somebody else chose."""
     if connection.joined:
-        gone(replica, connection, close.code, close.reason(text))
-        connection.socket.close(close.code, close.reason(text))
+        gone(replica, connection, code, reason)
+        connection.socket.close(code, reason)
 
 
 def gone(replica: Replica, connection: Connection, code: int, reason: str) -> None:

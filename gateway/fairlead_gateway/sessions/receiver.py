@@ -51,6 +51,8 @@ class Receiver:
 
     def message(self, connection: Connection, payload: bytes, is_text: bool) -> None:
         replica = self._replica
+        if not connection.joined:
+            return
         replica.counters.messages_received += 1
         ref = None
         try:

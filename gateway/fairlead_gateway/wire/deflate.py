@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from fairlead_gateway.wire.frames import INVALID_DATA, TOO_BIG, Violation, header
@@ -37,14 +36,14 @@ class Deflate(NamedTuple):
         )
 
 
-def negotiate(offers: Iterable[str]) -> Deflate | None:
+def negotiate(offers: str) -> Deflate | None:
     """
     The first of the client's offers that can be kept, or None.
 
-    *offers* are the values of all ``Sec-WebSocket-Extensions`` headers. Whatever is malformed or unknown is declined,
-    not refused (RFC 7692 §7.1). A window of 256 bytes is declined too: zlib cannot make it.
+    *offers* is the value of ``Sec-WebSocket-Extensions``. Whatever is malformed or unknown is declined, not refused
+    (RFC 7692 §7.1). A window of 256 bytes is declined too: zlib cannot make it.
     """
-    for offer in _split(offers):
+    for offer in offers.split(","):
         name, *parameters = (part.strip() for part in offer.split(";"))
         if name != "permessage-deflate":
             continue
@@ -81,11 +80,6 @@ def inflate(payload: bytes | bytearray, max_bytes: int) -> bytes:
     if len(whole) > max_bytes:
         raise Violation(TOO_BIG, f"message is larger than {max_bytes} bytes")
     return whole
-
-
-def _split(offers: Iterable[str]) -> Iterator[str]:
-    for line in offers:
-        yield from line.split(",")
 
 
 def _window_of(parameters: list[str]) -> int | None:

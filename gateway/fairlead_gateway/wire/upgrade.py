@@ -16,13 +16,23 @@ Headers = list[tuple[bytes, bytes]]
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_UNFIT: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_LINE: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n")
 _ABSOLUTE: Final = re.compile(rb"(?:https?|wss?)://[^/?#]+", re.IGNORECASE)
 
-_ONCE: Final = (b"host", b"sec-websocket-key", b"sec-websocket-version")
-_LISTS: Final = (b"upgrade", b"connection", b"sec-websocket-protocol", b"sec-websocket-extensions")
-_BODY: Final = (b"transfer-encoding", b"content-length")
-_READ: Final = frozenset((*_ONCE, *_LISTS, *_BODY))
+_READ: Final = frozenset(
+    (
+        b"host",
+        b"upgrade",
+        b"connection",
+        b"sec-websocket-key",
+        b"sec-websocket-version",
+        b"sec-websocket-protocol",
+        b"sec-websocket-extensions",
+        b"transfer-encoding",
+        b"content-length",
+    )
+)
+"""Headers that the handshake looks at. One that was given twice is read as a list, which only some may be."""
 
 
 class Head(NamedTuple):
@@ -42,7 +52,8 @@ class Upgrade(NamedTuple):
     headers: Headers
     key: bytes
     subprotocols: list[str]
-    extensions: tuple[str, ...]
+    extensions: str
+    """All of ``Sec-WebSocket-Extensions``, or empty."""
 
 
 class Refusal(Exception):
@@ -75,19 +86,19 @@ def read_upgrade(head: Head) -> Upgrade:
         raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "a WebSocket begins with GET", [(b"allow", b"GET")])
     if head.version != "1.1":
         raise _bad("a WebSocket needs HTTP/1.1")
-    found: dict[bytes, list[bytes]] = {}
+    found: dict[bytes, bytes] = {}
     for name, value in head.headers:
         if name in _READ:
-            found.setdefault(name, []).append(value)
+            found[name] = found[name] + b"," + value if name in found else value
     _check_headers(found)
     path, query = _split_target(head.target)
     return Upgrade(
         path,
         query,
         head.headers,
-        found[b"sec-websocket-key"][0],
-        _subprotocols(found.get(b"sec-websocket-protocol", ())),
-        tuple(value.decode("latin-1") for value in found.get(b"sec-websocket-extensions", ())),
+        found[b"sec-websocket-key"],
+        _subprotocols(found.get(b"sec-websocket-protocol")),
+        found.get(b"sec-websocket-extensions", b"").decode("latin-1"),
     )
 
 
@@ -138,24 +149,24 @@ def _bad(text: str) -> Refusal:
     return Refusal(HTTPStatus.BAD_REQUEST, text)
 
 
-def _check_headers(found: dict[bytes, list[bytes]]) -> None:
+def _check_headers(found: dict[bytes, bytes]) -> None:
     """RFC 6455 §4.2.1, in the order in which a client is best told."""
-    for name in _ONCE:
-        if len(found.get(name, ())) != 1:
-            raise _bad(f"{name.decode()} must be given once")
-    if b"websocket" not in _lowered(found, b"upgrade") or b"upgrade" not in _lowered(found, b"connection"):
+    if b"," in found.get(b"host", b","):
+        raise _bad("host must be given once")
+    if not _lists(found, b"upgrade", b"websocket") or not _lists(found, b"connection", b"upgrade"):
         raise _bad("upgrade: websocket and connection: Upgrade must be given")
-    if found[b"sec-websocket-version"] != [b"13"]:
+    if found.get(b"sec-websocket-version") != b"13":
         upgrade = [(b"sec-websocket-version", b"13")]
         raise Refusal(HTTPStatus.UPGRADE_REQUIRED, "only version 13 is spoken here", upgrade)
-    if not _is_key(found[b"sec-websocket-key"][0]):
-        raise _bad("sec-websocket-key must be 16 bytes in base64")
-    if b"transfer-encoding" in found or found.get(b"content-length", [b"0"]) != [b"0"]:
+    if not _is_key(found.get(b"sec-websocket-key", b"")):
+        raise _bad("sec-websocket-key must be 16 bytes in base64, given once")
+    if b"transfer-encoding" in found or found.get(b"content-length", b"0") != b"0":
         raise _bad("an upgrade has no body")
 
 
-def _lowered(found: dict[bytes, list[bytes]], name: bytes) -> list[bytes]:
-    return [part.strip().lower() for value in found.get(name, ()) for part in value.split(b",")]
+def _lists(found: dict[bytes, bytes], name: bytes, wanted: bytes) -> bool:
+    value = found.get(name, b"").lower()
+    return value == wanted or wanted in [part.strip() for part in value.split(b",")]
 
 
 def _is_key(key: bytes) -> bool:
@@ -167,25 +178,26 @@ def _is_key(key: bytes) -> bool:
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
     """Path and query of an origin-form or absolute-form target."""
-    absolute = _ABSOLUTE.match(target)
-    if absolute:
-        target = target[absolute.end() :]
-        target = target if target.startswith(b"/") else b"/" + target
+    if not target.startswith(b"/") and (absolute := _ABSOLUTE.match(target)):
+        rest = target[absolute.end() :]
+        target = rest if rest.startswith(b"/") else b"/" + rest
     if not target.startswith(b"/") or not target.isascii() or b"#" in target:
         raise _bad("the target must be a path")
     path, _, query = target.partition(b"?")
     return path, query
 
 
-def _subprotocols(values: Iterable[bytes]) -> list[str]:
-    names = [name.strip() for value in values for name in value.split(b",")]
-    for name in names:
-        if not _TOKEN.fullmatch(name):
-            raise _bad("sec-websocket-protocol must be a list of names")
+def _subprotocols(value: bytes | None) -> list[str]:
+    if value is None:
+        return []
+    names = [name.strip() for name in value.split(b",")]
+    if not all(map(_TOKEN.fullmatch, names)):
+        raise _bad("sec-websocket-protocol must be a list of names")
     return [name.decode() for name in names]
 
 
 def _line(name: bytes, value: bytes) -> bytes:
-    if not _TOKEN.fullmatch(name) or _UNFIT.search(value):
+    line = b"%b: %b\r\n" % (name, value)
+    if not _LINE.fullmatch(line):
         raise ValueError("a header would break out of its line")
-    return b"%b: %b\r\n" % (name, value)
+    return line

@@ -85,7 +85,7 @@ def _options(url: str, client_name: str, answer_seconds: float | None) -> dict[s
     options: dict[str, Any] = {
         "client_name": _SPACES.sub("-", client_name),
         "protocol": 2,
-        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_connect_timeout": min(CONNECT_SECONDS, answer_seconds or CONNECT_SECONDS),
         "socket_timeout": answer_seconds,
     }
     if parts.scheme in ("redis", "rediss"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     import asyncio
 
+    from redis import Redis as SyncRedis
     from redis.asyncio import Redis
 
 Command = Sequence[str | bytes | int]
@@ -59,3 +61,18 @@ def has_ended(connection: Connection) -> bool:
     """Whether the other side has hung up while nothing was going on; then nothing must be written any more."""
     reader = connection._reader
     return reader is None or reader.at_eof() or reader.exception() is not None
+
+
+@contextmanager
+def pooled(redis: SyncRedis) -> Iterator[SyncConnection]:
+    """A connection of the pool of *redis*; an exception closes it, since answers may be on their way to nobody."""
+    pool = redis.connection_pool
+    lent = pool.get_connection()
+    connection = cast(SyncConnection, lent)
+    try:
+        yield connection
+    except BaseException:
+        connection.disconnect()
+        raise
+    finally:
+        pool.release(lent)

@@ -13,12 +13,16 @@ from redis.exceptions import (
     TimeoutError,
     TryAgainError,
 )
+from tenacity import wait_random_exponential
 
 from fairlead.errors import Conflict, FairleadError, Unavailable
 from fairlead.redis.greeting import WrongLayout
 
 AWAY: Final = (ConnectionError, TimeoutError, ReadOnlyError, TryAgainError, OSError)
 """Redis cannot be reached, is starting, or is no longer the master."""
+
+BACK_OFF: Final = wait_random_exponential(multiplier=0.05, max=0.5)
+"""How long to wait before trying again: the longer it takes, the longer, and never in step with others."""
 
 _FOR_GOOD = (AuthenticationError, NoPermissionError)
 

@@ -44,6 +44,7 @@ class Connect:
             cpu_us_per_unit=round(spent.server / self.sockets * 1e6, 2),
             server_cores=round(spent.server / spent.wall, 3),
             late_ms=Late.of(opened.latencies),
+            load_cores=spent.shares,
             limited_by=spent.limits(ground.cores),
             machine=facts(),
         )

@@ -49,6 +49,7 @@ class Echo:
             server_cores=round(spent.server / spent.wall, 3),
             late_ms=Late.of(heard.latencies),
             closed=heard.closed,
+            load_cores=spent.shares,
             limited_by=spent.limits(ground.cores),
             machine=facts(),
         )

@@ -221,7 +221,7 @@ const HEARD = {
     seat.fact("replica", frame.replica);
     seat.fact("connection", short(frame.connection_id));
     seat.fact("session", frame.session_id ?? "");
-    document.querySelector(`[data-stop="${seat.index}"]`).textContent = frame.replica;
+    document.querySelector(`[data-stop="${seat.index}"]`).textContent = frame.replica.replace(/-[0-9a-f]{8}$/, "");
     seat.ping();
   },
   new_message(seat, frame) {

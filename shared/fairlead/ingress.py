@@ -1,0 +1,208 @@
+"""The door for other languages: ``XADD fl:ingress * to user:42 message '{"type":"hello"}'``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from redis.exceptions import RedisError, ResponseError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from fairlead.codec import from_json
+from fairlead.envelope import Envelope
+from fairlead.errors import FairleadError, InvalidMessage
+from fairlead.messages import SYSTEM, checked_sender, push
+from fairlead.names import Names, checked_channel
+from fairlead.publisher import Publisher
+from fairlead.sent import Sent
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.typing import EncodableT, FieldT
+
+log = logging.getLogger(__name__)
+
+GROUP: Final = "replicas"
+"""The consumer group that all replicas form."""
+
+TOGETHER: Final = 128
+"""Entries taken at once."""
+
+BLOCK_MS: Final = 2000
+"""How long to wait for entries at once; less than a client's time limit for an answer."""
+
+LOOK_SECONDS: Final = 5.0
+"""How often to look after dead consumers."""
+
+DEAD_MS: Final = 10_000
+"""An entry that its consumer has not acknowledged for so long goes to another one."""
+
+FORGET_MS: Final = 3_600_000
+"""A consumer that asked for nothing in this time, and owes nothing, is removed from the group."""
+
+REJECTED: Final = 1000
+"""Rejected entries that are kept."""
+
+REJECTED_BYTES: Final = 4096
+"""How much of a rejected message is kept."""
+
+Entry = tuple[bytes, "Mapping[bytes, bytes] | None"]
+"""Id and fields; no fields when the entry was deleted while it was pending."""
+
+
+class Parcel(NamedTuple):
+    """An entry, ready to publish."""
+
+    channel: str
+    envelope: Envelope
+
+
+def parcel(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Parcel:
+    """
+    What an entry asks to send. Its id makes the message id, so that an entry taken twice is sent once.
+
+    :raises FairleadError: what is wrong with it.
+    """
+    channel = checked_channel(_text(fields, b"to"))
+    message = from_json(_text(fields, b"message"))
+    if not isinstance(message, dict):
+        raise InvalidMessage("message must be a JSON object")
+    given = _text(fields, b"id") if b"id" in fields else message.get("id")
+    message_id = given or f"{GROUP}-{entry_id.decode()}"
+    sender = checked_sender(message.get("from", SYSTEM))
+    return Parcel(channel, push({**message, "id": message_id}, channel, sender=sender))
+
+
+def _text(fields: Mapping[bytes, bytes], name: bytes) -> str:
+    try:
+        return fields[name].decode()
+    except KeyError:
+        raise InvalidMessage(f"the field {name.decode()} is missing") from None
+    except UnicodeDecodeError:
+        raise InvalidMessage(f"the field {name.decode()} is not UTF-8") from None
+
+
+class Ingress:
+    """
+    One consumer of the stream; every replica runs one.
+
+    An entry is acknowledged and deleted after its message was published, so a consumer that dies loses nothing:
+    another one takes over what it had, after `DEAD_MS`. Only on ephemeral channels can a message then arrive twice,
+    under the same id. An entry that cannot be sent moves to ``ingress:rejected`` with the reason.
+
+    :param consumer_name: unlike that of every other replica.
+    """
+
+    def __init__(self, redis: Redis, names: Names, publisher: Publisher, consumer_name: str) -> None:
+        self._redis = redis
+        self._stream = names.ingress
+        self._rejected = names.ingress_rejected
+        self._publisher = publisher
+        self._consumer = consumer_name
+        self._is_settled = False
+        self._looked_at = 0.0
+
+    async def run(self) -> None:
+        """Consume until cancelled; Redis may come and go."""
+        while True:
+            retrying = AsyncRetrying(
+                retry=retry_if_exception_type((RedisError, OSError, FairleadError)),
+                wait=wait_random_exponential(multiplier=0.1, max=2.0),
+                before_sleep=_log_first_failure,
+            )
+            await retrying(self._round)
+
+    async def _round(self) -> None:
+        """Take what there is, or wait a moment for it; after a failure, begin with what was left undone."""
+        try:
+            if not self._is_settled:
+                await self._join()
+                await self._finish_own()
+                self._is_settled = True
+            await self._handle(await self._read(">"))
+            now = asyncio.get_running_loop().time()
+            if now - self._looked_at > LOOK_SECONDS:
+                self._looked_at = now
+                await self._take_over()
+                await self._forget()
+        except BaseException:
+            self._is_settled = False
+            raise
+
+    async def _join(self) -> None:
+        try:
+            await self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    async def _finish_own(self) -> None:
+        while entries := await self._read("0"):
+            await self._handle(entries)
+
+    async def _read(self, after: str) -> list[Entry]:
+        found: Any = await self._redis.xreadgroup(
+            GROUP, self._consumer, {self._stream: after}, count=TOGETHER, block=BLOCK_MS
+        )
+        return [entry for _, entries in found for entry in entries]
+
+    async def _take_over(self) -> None:
+        """Take over what dead consumers left undone."""
+        cursor: bytes | str = "0-0"
+        while True:
+            cursor, entries, *_ = await self._redis.xautoclaim(
+                self._stream, GROUP, self._consumer, DEAD_MS, start_id=cursor, count=TOGETHER
+            )
+            await self._handle(entries)
+            if cursor in (b"0-0", "0-0"):
+                return
+
+    async def _forget(self) -> None:
+        """Remove consumers that are gone for good."""
+        for consumer in await self._redis.xinfo_consumers(self._stream, GROUP):
+            if consumer["idle"] > FORGET_MS and not consumer["pending"]:
+                await self._redis.xgroup_delconsumer(self._stream, GROUP, consumer["name"])
+
+    async def _handle(self, entries: list[Entry]) -> None:
+        """Publish or reject each entry, and acknowledge it; what Redis did not take stays ours, and raises."""
+        done: list[bytes] = []
+        rejected: list[tuple[Mapping[bytes, bytes], str]] = []
+        posted: list[tuple[bytes, asyncio.Future[Sent]]] = []
+        for entry_id, fields in entries:
+            try:
+                if fields is not None:
+                    posted.append((entry_id, self._publisher.post(*parcel(entry_id, fields))))
+                    continue
+            except FairleadError as error:
+                rejected.append((fields or {}, error.message))
+            done.append(entry_id)
+        if posted:
+            await asyncio.wait([answer for _, answer in posted])
+        done += [entry_id for entry_id, answer in posted if answer.exception() is None]
+        if done:
+            await self._acknowledge(done, rejected)
+        for _, answer in posted:
+            answer.result()
+
+    async def _acknowledge(self, done: list[bytes], rejected: list[tuple[Mapping[bytes, bytes], str]]) -> None:
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            for fields, reason in rejected:
+                pipeline.xadd(self._rejected, _rejection(fields, reason), maxlen=REJECTED, approximate=True)
+            pipeline.xack(self._stream, GROUP, *done)
+            pipeline.xdel(self._stream, *done)
+            await pipeline.execute()
+
+
+def _rejection(fields: Mapping[bytes, bytes], reason: str) -> dict[FieldT, EncodableT]:
+    return {
+        "reason": reason,
+        "to": fields.get(b"to", b"")[:REJECTED_BYTES],
+        "message": fields.get(b"message", b"")[:REJECTED_BYTES],
+    }
+
+
+def _log_first_failure(state: RetryCallState) -> None:
+    if state.attempt_number == 1 and state.outcome is not None:
+        log.warning("ingress interrupted: %s", type(state.outcome.exception()).__name__)

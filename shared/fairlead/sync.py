@@ -1,0 +1,140 @@
+"""The blocking face of Fairlead, for Celery and other threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from redis import Redis
+from redis.exceptions import RedisError
+from tenacity import Retrying, retry_if_exception, stop_after_delay
+
+from fairlead import presence
+from fairlead.batch import Batch
+from fairlead.envelope import Envelope
+from fairlead.errors import FairleadError
+from fairlead.names import DURABLE_KINDS, Names
+from fairlead.presence import Answer, Member, Question
+from fairlead.publication import Publications
+from fairlead.redis.connect import open_sync
+from fairlead.redis.connection import pooled
+from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.sends import Sends, service
+from fairlead.sent import Sent
+from fairlead.sync_publisher import SyncPublisher
+
+
+def connect_sync(
+    url: str,
+    *,
+    name: str = "",
+    prefix: str = "fl",
+    durable: Collection[str] = DURABLE_KINDS,
+    history_size: int = 256,
+    history_ttl_seconds: int = 3600,
+    timeout_seconds: float = 5.0,
+) -> SyncBackend:
+    """``with fairlead.connect_sync("redis://…") as fl``: as `fairlead.connect`; one object serves all threads."""
+    names = Names(prefix)
+    redis = open_sync(url, names, client_name=f"fairlead:{name or 'backend'}", answer_seconds=timeout_seconds / 2)
+    publications = Publications(
+        names, durable=durable, history_size=history_size, history_ttl_seconds=history_ttl_seconds
+    )
+    publisher = SyncPublisher(redis, publications, timeout_seconds=timeout_seconds)
+    return SyncBackend(redis, names, publisher, name=name, timeout_seconds=timeout_seconds)
+
+
+def _at_once(sent: Sent) -> Sent:
+    return sent
+
+
+class SyncBackend(Sends[Sent]):
+    """As `fairlead.backend.Backend`, blocking."""
+
+    def __init__(
+        self, redis: Redis, names: Names, publisher: SyncPublisher, *, name: str = "", timeout_seconds: float = 5.0
+    ) -> None:
+        super().__init__(service(name))
+        self._redis = redis
+        self._names = names
+        self._publisher = publisher
+        self._timeout_seconds = timeout_seconds
+        self._thread = threading.local()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._redis.close()
+
+    def _say(self, channel: str, envelope: Envelope) -> Sent:
+        batch: Batch[Sent] | None = getattr(self._thread, "batch", None)
+        if batch is not None:
+            return batch._say(channel, envelope)
+        (fate,) = self._publisher.publish_all([(channel, envelope)])
+        if isinstance(fate, FairleadError):
+            raise fate
+        return Sent(envelope.id, fate)
+
+    @contextmanager
+    def batch(self) -> Iterator[Batch[Sent]]:
+        """Send what this thread sends inside in one round trip, at the end; as `Backend.batch`."""
+        batch, outer = Batch(self._sender, _at_once), getattr(self._thread, "batch", None)
+        self._thread.batch = batch
+        try:
+            yield batch
+        except BaseException:
+            batch.abandon()
+            raise
+        finally:
+            self._thread.batch = outer
+        batch.settle(self._publisher.publish_all(batch.end()))
+
+    # -- who may come in, who is there -----------------------------------------------------------
+
+    def grant_session(self, session_id: str, user_ids: Iterable[str]) -> None:
+        """Let users join a session."""
+        self._ask(presence.grant_session(self._names, session_id, user_ids))
+
+    def revoke_session(self, session_id: str, user_ids: Iterable[str]) -> None:
+        """Let users no longer join a session; who is in it stays."""
+        self._ask(presence.revoke_session(self._names, session_id, user_ids))
+
+    def online_users(self) -> set[str]:
+        """Users with at least one connection."""
+        return self._ask(presence.online_users(self._names))
+
+    def is_online(self, user_id: str) -> bool:
+        """Whether a user has a connection."""
+        return self._ask(presence.is_online(self._names, user_id))
+
+    def presence(self, channel: str) -> list[Member]:
+        """Connections that are in a channel now."""
+        return self._ask(presence.members_of(self._names, channel))
+
+    def _ask(self, question: Question[Answer]) -> Answer:
+        """The answer, asking again while Redis is away."""
+        retrying = Retrying(
+            retry=retry_if_exception(is_passing),
+            wait=BACK_OFF,
+            stop=stop_after_delay(self._timeout_seconds),
+            reraise=True,
+        )
+        try:
+            return question.read(retrying(self._run, question.commands))
+        except (RedisError, OSError) as error:
+            raise unavailable(error) from error
+
+    def _run(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        with pooled(self._redis) as connection:
+            connection.send_packed_command(connection.pack_commands(commands))
+            return [connection.read_response() for _ in commands]
