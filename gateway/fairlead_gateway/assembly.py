@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -48,7 +48,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-RESEATED_TOGETHER = 200
+PUBLISH_SECONDS: Final = 2.0
+"""How long a client's message may wait for Redis."""
+
+RESEATED_TOGETHER: Final = 200
 """Connections written down again at once, after the lease was lost."""
 
 
@@ -78,6 +81,8 @@ class Assembly:
                 durable=durable,
                 history_size=settings.history_size,
                 history_ttl_seconds=settings.history_ttl_seconds,
+                # A client is told that Redis is away before its action runs out of time.
+                timeout_seconds=min(PUBLISH_SECONDS, settings.message_timeout_seconds / 2),
             ),
             seats=Seats(lane, names, id, durable, settings.history_ttl_seconds),
             verifier=TokenVerifier.from_settings(settings),

@@ -14,12 +14,10 @@ from typing import Final
 
 from fairlead_gateway.bench.ears import EARS, READ_BYTES, Echoing, Ledger, Seat
 from fairlead_gateway.bench.frames import CLOSE, Frame, Walker, masked
-from fairlead_gateway.bench.orders import Begin, Count, Echo, Heard, Hush, Open, Opened, Opening, Role, Tell
+from fairlead_gateway.bench.orders import Begin, Count, Echo, Hush, Open, Opened, Opening, Role, Tell
 from fairlead_gateway.bench.worker import Order, WorkerFailed
 
 _STALLED_RECEIVE_BYTES: Final = 4096
-_ESTABLISHED: Final = 1
-"""TCP_ESTABLISHED of the kernel, the first byte of TCP_INFO."""
 
 
 class _Joining:
@@ -96,7 +94,7 @@ class Load:
         self._obeys: dict[type[Order[object]], Callable[..., object]] = {
             Begin: lambda order: self._ledger.clear(order.frame_bytes),
             Count: lambda order: self._ledger.counts(),
-            Tell: lambda order: self._tell(),
+            Tell: lambda order: self._ledger.heard(),
             Echo: lambda order: self._say(order.frame),
             Hush: lambda order: self._say(b""),
         }
@@ -164,11 +162,6 @@ class Load:
         for ear in self._echoing:
             ear.say(frame)
 
-    def _tell(self) -> Heard:
-        heard = self._ledger.heard()
-        heard.closed["stalled"] = sum(map(_is_cut, self._stalled))
-        return heard
-
     def _lost(self, link: socket.socket, why: str) -> None:
         self._forget(link)
         self._ledger.closed[why] += 1
@@ -177,11 +170,6 @@ class Load:
     def _forget(self, link: socket.socket) -> None:
         del self._handlers[link.fileno()]
         self._epoll.unregister(link.fileno())
-
-
-def _is_cut(link: socket.socket) -> bool:
-    """Whether the server has given up on a socket that does not even read the end."""
-    return link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
 
 
 def _connecting(port: int, role: Role) -> socket.socket:

@@ -64,6 +64,11 @@ def family(pid: int) -> tuple[int, ...]:
     return (pid, *(member for child in children for member in family(child)))
 
 
+def open_files(pids: tuple[int, ...]) -> int:
+    """Files and sockets that processes hold."""
+    return sum(1 for pid in pids for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def resident_kb(pids: tuple[int, ...]) -> int:
     """Proportional set size in kB: resident memory, with shared pages divided among those who share them."""
     return sum(_pss_kb(pid) for pid in pids)

@@ -66,7 +66,7 @@ def main() -> NoReturn:
 def run() -> int:
     """The exit status of the command line of this process, after everything there is to say has been said."""
     try:
-        return int(app(standalone_mode=False) or Status.OK)
+        return int(app(prog_name="fairlead", standalone_mode=False) or Status.OK)
     except _UsageError as error:
         return _fail(_with_advice(error), Status.USAGE)
     except Trouble as trouble:

@@ -100,7 +100,7 @@ def stalled(
     sockets: Sockets = 500,
     rate: Rate = 200.0,
     size: Size = 4000,
-    seconds: Seconds = 5.0,
+    seconds: Seconds = 8.0,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds without and with, alternating.")] = 3,
     redis_url: RedisUrl = "",
     json: Json = None,

@@ -11,7 +11,7 @@ import typer
 from fairlead.errors import InvalidJson
 from fairlead.names import checked_channel
 from fairlead_gateway.cli.configured import reachable
-from fairlead_gateway.cli.output import Json, Status, say, say_json
+from fairlead_gateway.cli.output import Json, Status, Trouble, say, say_json
 
 
 def send(
@@ -29,7 +29,11 @@ def send(
     checked_channel(channel)
     body = _parsed(sys.stdin.read() if message == "-" else message)
     settings, _ = reachable()
-    with fairlead.connect_sync(settings.redis_url.get_secret_value(), prefix=settings.prefix) as backend:
+    try:
+        backend = fairlead.connect_sync(settings.redis_url.get_secret_value(), prefix=settings.prefix)
+    except ValueError as error:
+        raise Trouble(f"FAIRLEAD_REDIS_URL: {error}", Status.CONFIGURATION) from error
+    with backend:
         sent = backend.send(channel, body, message_id=message_id)
     facts = {
         "id": sent.id,

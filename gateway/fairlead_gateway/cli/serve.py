@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Final
 
 import typer
 
+from fairlead.names import Names
+from fairlead.redis.connect import open_async
 from fairlead_gateway import logs
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.cli.configured import load
@@ -45,10 +47,22 @@ def refuse_if_unsafe(settings: Settings) -> None:
     """Go on only with settings that may be served."""
     if why := objections(settings):
         raise Trouble("refused to start: " + "; ".join(why), Status.CONFIGURATION)
-    try:
-        TokenVerifier.from_settings(settings)
-    except ValueError as error:
-        raise Trouble(f"refused to start: {error}", Status.CONFIGURATION) from error
+    for variable, use in _USES.items():
+        try:
+            use(settings)
+        except ValueError as error:
+            raise Trouble(f"refused to start: {variable}: {error}", Status.CONFIGURATION) from error
+
+
+def _open_redis(settings: Settings) -> None:
+    open_async(settings.redis_url.get_secret_value(), Names(settings.prefix))
+
+
+_USES: Final[Mapping[str, Callable[[Settings], object]]] = {
+    "FAIRLEAD_JWT_*": TokenVerifier.from_settings,
+    "FAIRLEAD_REDIS_URL": _open_redis,
+}
+"""What a replica does with settings that cannot be judged by looking at them; none of it connects to anything."""
 
 
 def _serve_one(settings: Settings) -> None:

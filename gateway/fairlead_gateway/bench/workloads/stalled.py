@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from fairlead_gateway.bench.crowd import Crowd
 from fairlead_gateway.bench.figures import Report
 from fairlead_gateway.bench.ground import Ground, Server
+from fairlead_gateway.bench.machine import facts, open_files
 from fairlead_gateway.bench.measure import Stage
 from fairlead_gateway.bench.orders import Role
 from fairlead_gateway.bench.target import Target
@@ -20,13 +21,14 @@ class Stalled:
     """
     Rounds with and without stalled readers alternate; the medians of their p99 are compared.
 
-    :param size: large, so that what the kernel holds for a reader who does not read is full soon.
+    :param size: large, so that what the kernel holds for a reader who does not read (4 MB) is soon full, and the
+        outbox after it: within *seconds* the stalled sockets cost nothing, then memory, then are cut off.
     """
 
     sockets: int = 500
     rate: float = 200.0
     size: int = 4000
-    seconds: float = 5.0
+    seconds: float = 8.0
     rounds: int = 3
     sampled: int = 25
 
@@ -46,6 +48,7 @@ class Stalled:
             parameters={"sockets": self.sockets, "rate": self.rate, "size": self.size},
             units=self.rounds,
             extra={"p99_ms_without": without, "p99_ms_with": with_, "p99_ratio": round(with_ / without, 3)},
+            machine=facts(),
         )
 
     def _round(self, ground: Ground, target: Target, server: Server, stalled: int) -> Report:
@@ -55,7 +58,10 @@ class Stalled:
         crowd.open(server.port, [target.listener(server.port, number, role) for number, role in enumerate(roles)])
         stage = Stage(ground, server, crowd, target.sender(ground, self.size), target.frame_bytes(self.size))
         count = round(self.rate * self.seconds)
+        held = open_files(server.pids)
         outcome = stage.publish(count, self.rate, each=count)
+        cut = held - open_files(server.pids)
         stage.end()
         parameters = {"reading": reading, "stalled": stalled, "rate": self.rate, "size": self.size}
-        return stage.report("stalled", target.name, parameters, outcome)
+        report = stage.report("stalled", target.name, parameters, outcome)
+        return replace(report, extra={**report.extra, "cut": cut})

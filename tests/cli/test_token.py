@@ -1,0 +1,82 @@
+"""Tokens for developers."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+
+import jwt
+import pytest
+
+from fairlead_gateway.cli.output import Status
+from tests.cli.conftest import Fairlead
+from tests.support.replica import SECRET
+
+
+@pytest.fixture(autouse=True)
+def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRLEAD_JWT_SECRET", SECRET)
+
+
+def test_a_created_token_holds_what_was_asked_for(fairlead: Fairlead) -> None:
+    options = ("--role", "admin", "--ttl", "15m", "--session", "s1", "--session", "team-*", "--topic", "prices")
+    more = ("--device-id", "phone", "--metadata", '{"name":"Ada"}')
+
+    token = fairlead("token", "create", "--user", "42", *options, *more).out.strip()
+
+    claims = jwt.decode(token, SECRET, algorithms=["HS256"])
+    assert (claims["sub"], claims["role"], claims["device_id"]) == ("42", "admin", "phone")
+    assert (claims["sessions"], claims["topics"]) == (["s1", "team-*"], ["prices"])
+    assert claims["metadata"] == {"name": "Ada"}
+    assert 890 < claims["exp"] - time.time() <= 900
+
+
+def test_audience_and_issuer_follow_the_settings(fairlead: Fairlead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRLEAD_JWT_AUDIENCE", "chat")
+    monkeypatch.setenv("FAIRLEAD_JWT_ISSUER", "us")
+
+    token = fairlead("token", "create", "--user", "42").out.strip()
+
+    assert fairlead("token", "check", token).status == Status.OK
+
+
+def test_a_created_token_is_found_valid(fairlead: Fairlead) -> None:
+    token = fairlead("token", "create", "--user", "42").out.strip()
+
+    outcome = fairlead("token", "check", token)
+
+    assert outcome.status == Status.OK
+    assert outcome.out.startswith("valid") and '"42"' in outcome.out
+
+
+def test_a_token_can_be_piped(fairlead: Fairlead, monkeypatch: pytest.MonkeyPatch) -> None:
+    created = fairlead("token", "create", "--user", "42", "--json").json
+    monkeypatch.setattr(sys, "stdin", io.StringIO(created["token"] + "\n"))
+
+    checked = fairlead("token", "check", "-", "--json")
+
+    assert checked.json["valid"] is True
+    assert checked.json["claims"]["sub"] == created["user"] == "42"
+
+
+@pytest.mark.parametrize(
+    ("secret", "lifetime", "word"),
+    [(SECRET, -60, "exp"), ("another-secret-of-at-least-32-bytes!", 60, "signature")],
+    ids=["expired", "forged"],
+)
+def test_a_token_that_would_be_refused_is_told_why(fairlead: Fairlead, secret: str, lifetime: int, word: str) -> None:
+    token = jwt.encode({"sub": "42", "exp": int(time.time()) + lifetime}, secret, algorithm="HS256")
+
+    outcome = fairlead("token", "check", token)
+
+    assert outcome.status == Status.NO
+    assert outcome.out.startswith(f"not valid: {word}")
+
+
+def test_claims_that_would_command_a_terminal_are_escaped(fairlead: Fairlead) -> None:
+    token = jwt.encode({"sub": "42", "role": "\x1b]0;owned\x07", "exp": int(time.time()) + 60}, SECRET, "HS256")
+
+    outcome = fairlead("token", "check", token)
+
+    assert "\x1b" not in outcome.out and "\x07" not in outcome.out

@@ -1,0 +1,46 @@
+"""What every test may ask for: a real Redis, and a corner of it for itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from fairlead.names import Names
+from fairlead.redis.connect import open_async
+from tests.support.redis import Server, shared_server
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """One server for the whole run."""
+    with shared_server() as url:
+        yield url
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix that no other test uses."""
+    return f"t{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def names(prefix: str) -> Names:
+    return Names(prefix)
+
+
+@pytest.fixture
+async def redis(redis_url: str, names: Names) -> AsyncIterator[Redis]:
+    """A client as the product opens it."""
+    client = open_async(redis_url, names)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that this test may stop, freeze and restart."""
+    with Server() as server:
+        yield server

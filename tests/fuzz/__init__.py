@@ -1,0 +1,1 @@
+"""Whatever a client may send, and what it must not do."""
