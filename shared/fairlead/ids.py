@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import time
-
-_HEX = bytes.hex
+from random import getrandbits
+from time import time_ns
 
 
 def uuid7() -> str:
     """
     A UUID of version 7 (RFC 9562): 48 bits of Unix milliseconds, then 74 random bits.
 
-    The standard library has it from 3.14 on.
+    Unique, not secret. The generator is seeded by the system, and again after a fork; the standard library has the
+    like from Python 3.14 on.
     """
-    random = bytearray(os.urandom(10))
-    random[0] = 0x70 | (random[0] & 0x0F)
-    random[2] = 0x80 | (random[2] & 0x3F)
-    text = _HEX((time.time_ns() // 1_000_000).to_bytes(6, "big") + random)
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    ms = time_ns() // 1_000_000
+    random = getrandbits(74)
+    low = 1 << 63 | random >> 12
+    return f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{random & 0xFFF:03x}-{low >> 48:04x}-{low & 0xFFFF_FFFF_FFFF:012x}"

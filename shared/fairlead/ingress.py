@@ -118,8 +118,7 @@ class Ingress:
         """Take what there is, or wait a moment for it; after a failure, begin with what was left undone."""
         try:
             if not self._is_settled:
-                await self._join()
-                await self._finish_own()
+                await self._settle()
                 self._is_settled = True
             await self._handle(await self._read(">"))
             now = asyncio.get_running_loop().time()
@@ -131,16 +130,22 @@ class Ingress:
             self._is_settled = False
             raise
 
-    async def _join(self) -> None:
+    async def _settle(self) -> None:
+        """Finish what was left undone; without a group there is nothing, and it is time to form one."""
+        try:
+            while entries := await self._read("0"):
+                await self._handle(entries)
+        except ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            await self._form_group()
+
+    async def _form_group(self) -> None:
         try:
             await self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
         except ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
-
-    async def _finish_own(self) -> None:
-        while entries := await self._read("0"):
-            await self._handle(entries)
 
     async def _read(self, after: str) -> list[Entry]:
         found: Any = await self._redis.xreadgroup(

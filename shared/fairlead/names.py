@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from binascii import crc_hqx
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from fairlead.errors import InvalidMessage
@@ -64,6 +65,7 @@ def id_of(channel: str) -> str:
     return channel.partition(":")[2]
 
 
+@lru_cache(maxsize=16_384)
 def partition_of(channel: str) -> int:
     """Which of the `PARTITIONS` a channel lives in: CRC16 as ``CLUSTER KEYSLOT`` counts it."""
     return crc_hqx(channel.encode(), 0) % PARTITIONS

@@ -10,8 +10,10 @@ import typer
 
 from fairlead.errors import InvalidJson
 from fairlead.names import checked_channel
+from fairlead.sync import SyncBackend, connect_sync
 from fairlead_gateway.cli.configured import reachable
 from fairlead_gateway.cli.output import Json, Status, Trouble, say, say_json
+from fairlead_gateway.settings import Settings
 
 
 def send(
@@ -23,17 +25,10 @@ def send(
     as_json: Json = False,
 ) -> Status:
     """Publish MESSAGE to CHANNEL through Redis, to whichever replicas have listeners."""
-    # Here, not above: only this command speaks to Redis.
-    import fairlead
-
     checked_channel(channel)
     body = _parsed(sys.stdin.read() if message == "-" else message)
     settings, _ = reachable()
-    try:
-        backend = fairlead.connect_sync(settings.redis_url.get_secret_value(), prefix=settings.prefix)
-    except ValueError as error:
-        raise Trouble(f"FAIRLEAD_REDIS_URL: {error}", Status.CONFIGURATION) from error
-    with backend:
+    with _backend(settings) as backend:
         sent = backend.send(channel, body, message_id=message_id)
     facts = {
         "id": sent.id,
@@ -45,6 +40,19 @@ def send(
     }
     say_json(facts) if as_json else say(_told(facts))
     return Status.OK
+
+
+def _backend(settings: Settings) -> SyncBackend:
+    try:
+        return connect_sync(
+            settings.redis_url.get_secret_value(),
+            prefix=settings.prefix,
+            durable=settings.durable,
+            history_size=settings.history_size,
+            history_ttl_seconds=settings.history_ttl_seconds,
+        )
+    except ValueError as error:
+        raise Trouble(f"FAIRLEAD_REDIS_URL: {error}", Status.CONFIGURATION) from error
 
 
 def _parsed(text: str) -> dict[str, object]:

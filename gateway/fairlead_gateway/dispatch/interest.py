@@ -13,6 +13,21 @@ LINGER_SECONDS: Final = 1.0
 """An unused channel is kept this long, so that a client who reconnects at once costs Redis nothing."""
 
 
+class _Want:
+    """Somebody who waits until Redis has confirmed some channels."""
+
+    __slots__ = ("done", "missing")
+
+    def __init__(self, missing: int, done: asyncio.Future[None]) -> None:
+        self.missing = missing
+        self.done = done
+
+    def confirmed(self) -> None:
+        self.missing -= 1
+        if not self.missing and not self.done.done():
+            self.done.set_result(None)
+
+
 class Interest:
     """
     The channels that this replica hears.
@@ -31,7 +46,7 @@ class Interest:
         self._reader: RedisReader | None = None
         self._channels: dict[bytes, str] = {probe.encode(): ""}
         self._confirmed: set[bytes] = set()
-        self._waiters: dict[bytes, asyncio.Future[None]] = {}
+        self._wants: dict[bytes, list[_Want]] = {}
         self._asking: list[bytes] = []
         self._lingering: dict[bytes, float] = {}
 
@@ -44,9 +59,12 @@ class Interest:
 
     async def want(self, *channels: str) -> None:
         """Hear *channels*; returns when Redis has confirmed each of them."""
-        waiting = [waiter for channel in channels if (waiter := self._ask(channel)) is not None]
-        for waiter in waiting:
-            await asyncio.shield(waiter)
+        wanted = [name for channel in channels if (name := self._ask(channel)) is not None]
+        if wanted:
+            want = _Want(len(wanted), asyncio.get_running_loop().create_future())
+            for name in wanted:
+                self._wants.setdefault(name, []).append(want)
+            await want.done
 
     def release(self, channel: str) -> None:
         """Nobody here needs *channel* any more; it is given up after a moment, unless wanted again."""
@@ -83,9 +101,8 @@ class Interest:
         """Redis said that it will send us *name*."""
         if name in self._channels:
             self._confirmed.add(name)
-        waiter = self._waiters.pop(name, None)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        for want in self._wants.pop(name, ()):
+            want.confirmed()
 
     @property
     def is_whole(self) -> bool:
@@ -97,20 +114,18 @@ class Interest:
     def _name(self, channel: str) -> bytes:
         return self._names.pubsub(channel).encode()
 
-    def _ask(self, channel: str) -> asyncio.Future[None] | None:
+    def _ask(self, channel: str) -> bytes | None:
+        """Make sure that *channel* is asked for; its Redis name, unless it is heard already."""
         name = self._name(channel)
         self._lingering.pop(name, None)
         if name in self._confirmed:
             return None
-        waiter = self._waiters.get(name)
-        if waiter is None:
-            waiter = self._waiters[name] = asyncio.get_running_loop().create_future()
         if name not in self._channels:
             self._channels[name] = channel
             if not self._asking:
                 asyncio.get_running_loop().call_soon(self._subscribe)
             self._asking.append(name)
-        return waiter
+        return name
 
     def _subscribe(self) -> None:
         asking, self._asking = self._asking, []

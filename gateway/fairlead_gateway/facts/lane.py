@@ -68,8 +68,6 @@ class Lane:
     def _ask(self, command: tuple[Argument, ...], script: Script | None) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        # Whoever does not await an answer has decided that a failure does not matter.
-        answer.add_done_callback(_seen)
         self._asked.append(_Asked(hiredis.pack_command(command), answer, script))  # type: ignore[arg-type]
         if self._carrier is None:
             self._carrier = loop.create_task(self._carry(), name="redis lane")
@@ -139,14 +137,9 @@ async def _reply(connection: Connection) -> Any:
 def _settle(answer: asyncio.Future[Any], reply: Any) -> None:
     if answer.done():
         return
-    if isinstance(reply, Unavailable):
-        answer.set_exception(reply)
-    elif isinstance(reply, Exception):
-        answer.set_exception(unavailable(reply))
-    else:
+    if not isinstance(reply, Exception):
         answer.set_result(reply)
-
-
-def _seen(answer: asyncio.Future[Any]) -> None:
-    if not answer.cancelled():
-        answer.exception()
+        return
+    answer.set_exception(reply if isinstance(reply, Unavailable) else unavailable(reply))
+    # Looked at, so that asyncio does not complain: whoever does not await has decided that it does not matter.
+    answer.exception()

@@ -162,11 +162,10 @@ class Seats:
                 self._lane.call("HSET", self._names.here(channel), connection_id, value)
 
     async def _positions(self, channels: Sequence[str]) -> dict[str, Position]:
-        tops = {channel: self._top(channel) for channel in channels if kind_of(channel) in self._durable}
-        await asyncio.gather(*tops.values())
-        positions = {channel: Position(0, "") for channel in channels}
-        for channel, top in tops.items():
-            offset, epoch, _ = top.result()
+        tops = [(channel, self._top(channel)) for channel in channels if kind_of(channel) in self._durable]
+        positions = dict.fromkeys(channels, Position(0, ""))
+        for channel, top in tops:
+            offset, epoch, _ = await top
             positions[channel] = Position(offset, epoch.decode())
         return positions
 

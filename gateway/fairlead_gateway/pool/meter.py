@@ -31,13 +31,16 @@ class Meter:
         :param per_message: seconds that one message costs (1 / rate); 0 for no limit.
         :param per_byte: seconds that one byte costs; 0 for no limit.
         """
-        messages_at = max(self._messages_at, now) + per_message
-        bytes_at = max(self._bytes_at, now) + per_byte * size
-        excess = max(messages_at, bytes_at) - now - BURST_SECONDS
-        if excess > 0 and (messages_at - now > per_message or bytes_at - now > per_byte * size):
-            return excess
-        self._messages_at = messages_at
-        self._bytes_at = bytes_at
+        bytes_cost = per_byte * size
+        messages_ahead = max(self._messages_at - now, 0.0) + per_message
+        bytes_ahead = max(self._bytes_at - now, 0.0) + bytes_cost
+        # What alone costs more than the burst passes once everything before it has been earned.
+        messages_excess = messages_ahead - max(BURST_SECONDS, per_message)
+        bytes_excess = bytes_ahead - max(BURST_SECONDS, bytes_cost)
+        if messages_excess > 0 or bytes_excess > 0:
+            return max(messages_excess, bytes_excess)
+        self._messages_at = now + messages_ahead
+        self._bytes_at = now + bytes_ahead
         return 0.0
 
     def err(self, now: float, per_minute: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item", bound=Hashable)
@@ -32,6 +32,12 @@ class Wheel(Generic[Item]):
 
     def turn(self, now: int) -> list[Item]:
         """Take out everything due up to and including the second *now*."""
-        late = range(self._turned_to + 1, now + 1) if self._turned_to is not None else sorted(self._slots)
+        late = self._late(now)
         self._turned_to = now
-        return [item for second in late if second <= now for item in self._slots.pop(second, ())]
+        return [item for second in late for item in self._slots.pop(second, ())]
+
+    def _late(self, now: int) -> Iterable[int]:
+        """The seconds since the last turn; only those with items when the clock has jumped."""
+        if self._turned_to is not None and now - self._turned_to <= len(self._slots):
+            return range(self._turned_to + 1, now + 1)
+        return sorted(second for second in self._slots if second <= now)

@@ -1,0 +1,7 @@
+"""How the tests of the gateway draw their examples."""
+
+from hypothesis import HealthCheck, settings
+
+# The first text that hypothesis draws on a machine builds its table of Unicode, which takes seconds.
+settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gateway")
