@@ -40,7 +40,7 @@ class Store:
             raise ValueError("the bench publishes over plain TCP: give a URL such as redis://127.0.0.1:6379/0")
         self.url = url
         self.host, self.port = parts.hostname, parts.port or 6379
-        self.client = redis.Redis.from_url(url)
+        self.client = redis.Redis.from_url(url, decode_responses=True)
         self.greeting = _auth(parts.username, parts.password)
 
     def answers(self) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Final, Protocol
 
-from fairlead_gateway.bench.stamps import Template
 from fairlead_gateway.bench.worker import Order, WorkerFailed
 
 _TICK_SECONDS: Final = 100e-6
@@ -50,8 +50,9 @@ class Sender(Protocol):
 
 class SocketSender:
     """
-    Templates in turn, each a whole request on one TCP connection; the peer answers every one.
+    Whole requests on one TCP connection; the peer answers every one.
 
+    :param messages: makes the request with the given number.
     :param greeting: sent first, answered by one line (``AUTH`` …); may be empty.
     :param answer: what occurs exactly once in the answer to a message.
     :param window: how many messages may be unanswered.
@@ -61,14 +62,14 @@ class SocketSender:
         self,
         host: str,
         port: int,
-        templates: list[Template],
+        messages: Callable[[int], bytes],
         *,
         answer: bytes = b"\r\n",
         greeting: bytes = b"",
         window: int = 512,
     ) -> None:
         self._address, self._greeting = (host, port), greeting
-        self._templates, self._next = templates, 0
+        self._message, self._next = messages, 0
         self._answer, self._window = answer, window
         self._unanswered = 0
         self._tail = b""
@@ -86,9 +87,8 @@ class SocketSender:
                 raise WorkerFailed(f"refused: {said!r}")
 
     def send(self, count: int) -> None:
-        templates, first = self._templates, self._next
-        self._link.sendall(b"".join([templates[at % len(templates)].stamped() for at in range(first, first + count)]))
-        self._next = (first + count) % len(templates)
+        first, self._next = self._next, self._next + count
+        self._link.sendall(b"".join(map(self._message, range(first, self._next))))
         self._unanswered += count
         self._hear(socket.MSG_DONTWAIT)
         while self._unanswered > self._window:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 import jwt
+import msgpack
 
-from fairlead.envelope import Envelope
+from fairlead.envelope import Envelope, with_offset
 from fairlead.ids import uuid7
-from fairlead.names import Names
+from fairlead.names import Names, partition_of
 from fairlead_gateway.bench import frames, stamps
 from fairlead_gateway.bench.ground import Ground, Server, resp
 from fairlead_gateway.bench.orders import Opening, Role, Step
 from fairlead_gateway.bench.publisher import Sender, SocketSender
-from fairlead_gateway.bench.stamps import Template
+from fairlead_gateway.bench.stamps import OFFSET, InTurn, Numbered, Template
 from fairlead_gateway.embedded import free_port
 
 _SECRET: Final = "a secret that is known to everybody who reads this"
 _TOPIC: Final = "topic:bench"
 _TOKEN_SECONDS: Final = 3600
+_EPOCH: Final = "bench"
+_TOP_OFFSET: Final = 1_000_000
+"""Large, so that all offsets of a run have the same number of digits."""
+
 _ESTABLISHED: Final = Step(hear=b'"connection_established"')
 _JOIN: Final = Step(
     say=json.dumps({"action": "subscribe", "channels": [_TOPIC], "id": "join"}).encode(), hear=b'"join"'
@@ -65,23 +71,52 @@ class Replica:
     # -- how messages reach it ---------------------------------------------------------------------
 
     def sender(self, ground: Ground, size: int) -> Sender:
-        return _sender(ground, [self._template(_TOPIC, size)])
-
-    def user_sender(self, ground: Ground, size: int, users: int) -> Sender:
-        """One message to each user in turn."""
-        return _sender(ground, [self._template(f"user:{_user(number)}", size) for number in range(users)])
+        return _sender(ground, InTurn([self._template(_TOPIC, _envelope(size))]))
 
     def frame_bytes(self, size: int) -> int:
         return frames.server_frame_bytes(size)
 
-    def _template(self, channel: str, size: int) -> Template:
-        sealed = Envelope(uuid7(), "bench", stamps.payload(size)).seal()
+    def user_sender(self, ground: Ground, size: int, users: int) -> Sender:
+        """One ephemeral message to each user in turn."""
+        return _sender(ground, InTurn([self._template(channel, _envelope(size)) for channel in _channels(users)]))
+
+    # -- durable messages, without the log: a Redis does not run so many scripts a second ----------
+
+    def begin_durable(self, ground: Ground, users: int) -> None:
+        """Write where each user's channel stands, as if it had been published to; before anybody connects."""
+        pipeline = ground.store.client.pipeline(transaction=False)
+        for channel in _channels(users):
+            pipeline.hset(self.names.meta(channel), mapping={"e": _EPOCH, "o": _TOP_OFFSET})
+        pipeline.execute()
+
+    def durable_sender(self, ground: Ground, size: int, users: int) -> Sender:
+        """One message to each user in turn, positioned as the publish script would do it; see `begin_durable`."""
+        redis = ground.store.client
+        templates = []
+        for channel in _channels(users):
+            term = cast("str | None", redis.get(self.names.term(partition_of(channel)))) or "0"
+            position = msgpack.packb(f"{_EPOCH}.{term}")
+            templates.append(self._template(channel, b"\x93" + OFFSET + position + _envelope(size)))
+        return _sender(ground, Numbered(templates, after=_TOP_OFFSET))
+
+    def durable_frame_bytes(self, size: int) -> int:
+        return frames.server_frame_bytes(len(with_offset(stamps.payload(size), _TOP_OFFSET)))
+
+    def _template(self, channel: str, sealed: bytes) -> Template:
         return Template.around(resp(b"PUBLISH", self.names.pubsub(channel).encode(), sealed))
 
 
-def _sender(ground: Ground, templates: list[Template]) -> Sender:
+def _sender(ground: Ground, messages: Callable[[int], bytes]) -> Sender:
     store = ground.store
-    return SocketSender(store.host, store.port, templates, greeting=store.greeting)
+    return SocketSender(store.host, store.port, messages, greeting=store.greeting)
+
+
+def _envelope(size: int) -> bytes:
+    return Envelope(uuid7(), "bench", stamps.payload(size)).seal()
+
+
+def _channels(users: int) -> list[str]:
+    return [f"user:{_user(number)}" for number in range(users)]
 
 
 def _user(number: int) -> str:

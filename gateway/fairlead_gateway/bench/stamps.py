@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Final, NamedTuple
+
+import msgpack
 
 _BASE: Final = 10**18
 """Added to the monotonic clock, so that every stamp has the same number of digits and every frame the same size."""
 
 PLACEHOLDER: Final = b"1111111111111111111"
+
+OFFSET: Final = msgpack.packb(0xFEED_BEEF)
+"""Stands for an offset in an envelope: msgpack of an unsigned number of 32 bits."""
 
 STAMP: Final = re.compile(rb't\\?":(\d{19})')
 """Where a message says when it was sent; also inside a JSON string, where quotes are escaped."""
@@ -45,3 +51,32 @@ class Template(NamedTuple):
 
     def stamped(self) -> bytes:
         return b"%b%d%b" % (self.head, stamp(), self.tail)
+
+
+class InTurn:
+    """Messages without end: one template after the other, again and again."""
+
+    def __init__(self, templates: Sequence[Template]) -> None:
+        self._templates = templates
+
+    def __call__(self, number: int) -> bytes:
+        """Message *number*, stamped now."""
+        return self._templates[number % len(self._templates)].stamped()
+
+
+class Numbered:
+    """
+    Messages without end, one template a channel in turn, with offsets that grow by one in each channel.
+
+    :param templates: hold `OFFSET` once, before the stamp, where the position is.
+    """
+
+    def __init__(self, templates: Sequence[Template], after: int) -> None:
+        self._parts = [(*template.head.split(OFFSET), template.tail) for template in templates]
+        self._first = after + 1
+
+    def __call__(self, number: int) -> bytes:
+        """Message *number*, stamped now."""
+        turn, which = divmod(number, len(self._parts))
+        before, between, tail = self._parts[which]
+        return b"%b\xce%b%b%d%b" % (before, (self._first + turn).to_bytes(4, "big"), between, stamp(), tail)

@@ -64,12 +64,13 @@ def unicast(
     users: Annotated[int, typer.Option(min=1, help="Users with one socket each.")] = 1000,
     rate: Rate = 60_000.0,
     size: Size = 200,
+    ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Messages without offsets.")] = False,
     seconds: Seconds = 5.0,
     redis_url: RedisUrl = "",
     json: Json = None,
 ) -> None:
     """Messages to each of many users in turn, one channel each. Unit: one message delivered."""
-    _run(Unicast(users, rate, size, seconds), redis_url, json)
+    _run(Unicast(users, rate, size, not ephemeral, seconds), redis_url, json)
 
 
 @app.command()
