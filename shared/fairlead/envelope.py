@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, cast
 
-import msgpack
+from msgpack import packb, unpackb
 
 from fairlead.errors import InvalidMessage
 
@@ -24,6 +24,7 @@ CONTROL: Final = 1
 """Flag: an order to the replica (see `fairlead.control`), not a message for clients."""
 
 _POSITIONED: Final = 0x93
+_BRACE, _QUOTE, _BRACE_END = b'{"}'
 
 
 class Envelope(NamedTuple):
@@ -41,7 +42,7 @@ class Envelope(NamedTuple):
     def seal(self) -> bytes:
         """The bytes to publish."""
         return cast(
-            bytes, msgpack.packb([VERSION, self.id, self.type, self.exclude, self.flags, self.trace, self.frame])
+            bytes, packb([VERSION, self.id, self.type, self.exclude, self.flags, self.trace, self.frame])
         )
 
 
@@ -53,21 +54,41 @@ class Delivery(NamedTuple):
     envelope: Envelope
 
 
+Opened = tuple[int, str, str, str, str, int, str, bytes]
+"""Offset, epoch, id, type, exclude, flags, trace, frame."""
+
+
 def unseal(data: bytes) -> Delivery:
     """
     The delivery in *data*.
 
     :raises InvalidMessage: whatever is wrong with it; bytes from Redis are not trusted.
     """
+    offset, epoch, id_, type_, exclude, flags, trace, frame = opened(data)
+    return Delivery(offset, epoch, Envelope(id_, type_, frame, exclude, flags, trace))
+
+
+def opened(data: bytes) -> Opened:
+    """As `unseal`, in one plain tuple: replicas do this for every message, and names cost twice what msgpack does."""
     try:
-        whole = msgpack.unpackb(data)
+        whole = unpackb(data)
         offset, epoch, header = whole if data[0] == _POSITIONED else (0, "", whole)
-        version, id_, type_, exclude, flags, trace, frame = header[:7]
-        if version < 1 or frame[0] != 0x7B or not isinstance(frame, bytes):
+        version, id_, type_, exclude, flags, trace, frame = header if len(header) == 7 else header[:7]
+        if not (
+            version >= 1
+            and offset >= 0
+            and type(id_) is type(type_) is type(exclude) is type(epoch) is str
+            and type(frame) is bytes
+            and type(flags) is int
+            and frame[0] == _BRACE
+            and frame[1] == _QUOTE
+            and frame[-1] == _BRACE_END
+        ):
             raise InvalidMessage("not an envelope of this protocol")
-        str(frame, "utf-8")
-        return Delivery(int(offset), epoch, Envelope(id_, type_, frame, exclude, flags, trace))
-    except (ValueError, TypeError, LookupError, OverflowError) as error:
+        if not frame.isascii():
+            str(frame, "utf-8")
+        return int(offset), epoch, id_, type_, exclude, flags, trace, frame
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise InvalidMessage(f"not an envelope: {type(error).__name__}") from error
 
 

@@ -8,11 +8,14 @@ from typing import Final, NamedTuple
 
 import msgpack
 import orjson
+import structlog
 
 from fairlead.names import id_of
 from fairlead_gateway.pool import Connection, ConnectionPool, Format
 from fairlead_gateway.wire.deflate import deflated_frame
 from fairlead_gateway.wire.frames import BINARY, TEXT, binary_frame, text_frame
+
+log = structlog.get_logger(__name__)
 
 SLICE: Final = 256
 """Sockets written to before the loop may do something else, such as answering a ping."""
@@ -38,13 +41,22 @@ class Variants(dict[int, bytes]):
         self._messages = tuple(messages)
 
     def __missing__(self, format: int) -> bytes:
-        made = self[format] = b"".join([FINISH[format](message) for message in self._messages])
+        made = self[format] = b"".join([_finished(message, format) for message in self._messages])
         return made
 
 
 def finish(payload: bytes, format: int) -> bytes:
     """One JSON *payload* as the WebSocket frame that a client of *format* reads."""
     return FINISH[format](payload)
+
+
+def _finished(payload: bytes, format: int) -> bytes:
+    """As `finish`, or nothing: what is no JSON at all, forged past every publisher, must not stop a channel."""
+    try:
+        return FINISH[format](payload)
+    except (ValueError, TypeError, OverflowError) as error:
+        log.warning("message left out", format=Format(format).name, why=str(error)[:200], bytes=len(payload))
+        return b""
 
 
 def _as_msgpack(payload: bytes) -> bytes:
@@ -86,6 +98,8 @@ class MessageDispatcher:
 
     def deliver(self, channel: str, messages: Sequence[Outgoing]) -> None:
         """Hand *messages* to everybody who is in *channel* now."""
+        if not messages:
+            return
         waiting = self._waiting.get(channel)
         if waiting is not None:
             waiting.extend(messages)
@@ -93,11 +107,13 @@ class MessageDispatcher:
             return
         recipients = list(self._pool.members(channel))
         self.delivered += len(recipients) * len(messages)
-        if len(messages) == 1 and not messages[0].exclude:
-            variants = Variants((messages[0].frame,))
-        else:
-            variants = Variants([message.frame for message in messages])
-            recipients = self._spare_excluded(recipients, messages)
+        if len(recipients) == 1 == len(messages) and not messages[0].exclude:
+            # Most channels are of one user with one device: no variants to keep for others.
+            (connection,) = recipients
+            connection.write(_finished(messages[0].frame, connection.format))
+            return
+        variants = Variants([message.frame for message in messages])
+        recipients = self._spare_excluded(recipients, messages)
         if len(recipients) <= SLICE:
             for connection in recipients:
                 connection.write(variants[connection.format])
@@ -131,6 +147,7 @@ class MessageDispatcher:
                 continue
             own = (f"connection:{connection.id}", f"user:{connection.user_id}")
             rest = [message.frame for message in messages if message.exclude not in own]
+            self.delivered -= len(messages) - len(rest)
             if rest:
                 connection.write(Variants(rest)[connection.format])
         return others

@@ -46,6 +46,7 @@ class Interest:
         self._reader: RedisReader | None = None
         self._channels: dict[bytes, str] = {probe.encode(): ""}
         self._confirmed: set[bytes] = set()
+        self._missing: set[bytes] = set()
         self._wants: dict[bytes, list[_Want]] = {}
         self._asking: list[bytes] = []
         self._lingering: dict[bytes, float] = {}
@@ -80,6 +81,7 @@ class Interest:
         for name in gone:
             del self._channels[name]
             self._confirmed.discard(name)
+            self._missing.discard(name)
         if gone and self._reader is not None:
             self._reader.unsubscribe(gone)
 
@@ -89,6 +91,7 @@ class Interest:
         """A new connection to Redis: subscribe to everything on it."""
         self._reader = reader
         self._confirmed.clear()
+        self._missing = set(self._channels)
         self._asking.clear()
         reader.subscribe(self._channels)
 
@@ -101,13 +104,14 @@ class Interest:
         """Redis said that it will send us *name*."""
         if name in self._channels:
             self._confirmed.add(name)
+            self._missing.discard(name)
         for want in self._wants.pop(name, ()):
             want.confirmed()
 
     @property
     def is_whole(self) -> bool:
-        """Whether Redis has confirmed every channel."""
-        return self._reader is not None and len(self._confirmed) == len(self._channels)
+        """Whether Redis has confirmed all that was wanted when it was connected; newcomers wait for their own."""
+        return self._reader is not None and not self._missing
 
     # -- inside ----------------------------------------------------------------------------------
 

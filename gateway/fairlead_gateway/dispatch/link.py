@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 from redis.asyncio.connection import parse_url
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.reader import Heard, RedisReader
@@ -82,7 +82,8 @@ class Link:
     async def _connect(self) -> RedisReader:
         retrying = AsyncRetrying(
             wait=wait_random_exponential(multiplier=0.05, max=2.0),
-            retry=retry_if_exception_type((OSError, ConnectionError)),
+            retry=retry_if_exception_type(OSError),
+            before_sleep=_say_once,
         )
         async for attempt in retrying:
             with attempt:
@@ -110,6 +111,13 @@ class Link:
                 reader.abort()
                 raise
         return reader
+
+
+def _say_once(attempt: RetryCallState) -> None:
+    """An outage is an event when it begins, and no news afterwards."""
+    if attempt.attempt_number == 1 and attempt.outcome is not None:
+        error = attempt.outcome.exception()
+        log.warning("redis cannot be heard", why=str(error) or type(error).__name__)
 
 
 def _tls(target: dict[str, Any]) -> ssl.SSLContext | None:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Final, cast
 
 import hiredis
+import structlog
+
+log = structlog.get_logger(__name__)
 
 Heard = dict[bytes, list[bytes]]
 """Payloads by Redis channel, each list in the order of publishing."""
@@ -71,6 +74,8 @@ class RedisReader(asyncio.Protocol):
                 self._confirmed(reply[1])
         elif self._greetings:
             self._greetings.pop(0).set_result(reply)
+        elif isinstance(reply, Exception):
+            log.error("redis refuses to be heard", why=str(reply))
 
     # -- commands --------------------------------------------------------------------------------
 
@@ -110,6 +115,8 @@ class RedisReader(asyncio.Protocol):
 
     def resume(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
+            # What Redis has said meanwhile is yet to be read: silence counts from now.
+            self.last_heard = self._loop.time()
             self._transport.resume_reading()
 
     def abort(self) -> None:

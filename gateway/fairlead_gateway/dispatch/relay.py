@@ -8,7 +8,7 @@ import orjson
 import structlog
 
 from fairlead.control import CloseOrder, parse
-from fairlead.envelope import CONTROL, Delivery, unseal, with_offset
+from fairlead.envelope import CONTROL, Envelope, Opened, opened, with_offset
 from fairlead.errors import FairleadError, InvalidMessage
 from fairlead.messages import push
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher, Outgoing
@@ -48,33 +48,40 @@ class Relay:
         for name, payloads in batch.items():
             channel = channel_of(name)
             if channel:
-                messages = [message for payload in payloads if (message := self._message(channel, payload))]
-                if messages:
-                    self._dispatcher.deliver(channel, messages)
+                self._relay(channel, payloads)
             elif channel is not None:
                 self._probed()
 
-    def _message(self, channel: str, payload: bytes) -> Outgoing | None:
-        try:
-            delivery = self._plain(channel, payload) if payload[:1] == b"{" else unseal(payload)
-            offset, _, envelope = delivery
-            if envelope.flags & CONTROL:
-                order = parse(envelope)
-                if order is not None:
-                    self._obey(channel, order, envelope.exclude)
-                return None
-        except FairleadError as error:
-            self.dropped += 1
-            log.warning("dropped from redis", channel=channel, why=error.message, bytes=len(payload))
-            return None
-        if self._traces:
-            log.debug("message relayed", message_id=envelope.id, type=envelope.type, channel=channel, offset=offset)
-        return Outgoing(with_offset(envelope.frame, offset) if offset else envelope.frame, envelope.exclude)
+    def _relay(self, channel: str, payloads: list[bytes]) -> None:
+        """Hand *payloads* on in their order: what was said before an order is heard before it is obeyed."""
+        messages: list[Outgoing] = []
+        for payload in payloads:
+            try:
+                opening = _plain(channel, payload) if payload.startswith(b"{") else opened(payload)
+                offset, _, id_, type_, exclude, flags, _, frame = opening
+                order = parse(Envelope(id_, type_, frame, exclude, flags)) if flags & CONTROL else None
+            except FairleadError as error:
+                self._drop(channel, payload, error)
+                continue
+            if not flags & CONTROL:
+                messages.append(Outgoing(with_offset(frame, offset) if offset else frame, exclude))
+            elif order is not None:
+                self._dispatcher.deliver(channel, messages)
+                messages = []
+                self._obey(channel, order, exclude)
+            if self._traces:
+                log.debug("message relayed", message_id=id_, type=type_, channel=channel, offset=offset)
+        self._dispatcher.deliver(channel, messages)
 
-    @staticmethod
-    def _plain(channel: str, payload: bytes) -> Delivery:
-        """Plain JSON that any language may publish: finished here, at most once."""
-        try:
-            return Delivery(0, "", push(orjson.loads(payload), channel))
-        except orjson.JSONDecodeError as error:
-            raise InvalidMessage(f"not JSON: {error.msg}") from None
+    def _drop(self, channel: str, payload: bytes, error: FairleadError) -> None:
+        self.dropped += 1
+        log.warning("dropped from redis", channel=channel, why=error.message, bytes=len(payload))
+
+
+def _plain(channel: str, payload: bytes) -> Opened:
+    """Plain JSON that any language may publish: finished here, at most once."""
+    try:
+        envelope = push(orjson.loads(payload), channel)
+    except orjson.JSONDecodeError as error:
+        raise InvalidMessage(f"not JSON: {error.msg}") from None
+    return 0, "", envelope.id, envelope.type, envelope.exclude, envelope.flags, envelope.trace, envelope.frame

@@ -163,11 +163,10 @@ class AsgiCall:
         subprotocol = message.get("subprotocol")
         extension = self._deflate.response if self._deflate else None
         headers = (*self._context.default_headers, *message.get("headers", ()))
+        head = accept_response(self._key, subprotocol, extension, headers)
         client = self._scope["client"]
         self._phase = Phase.ACCEPTED
-        self._carrier.accept(
-            accept_response(self._key, subprotocol, extension, headers), subprotocol, client[0] if client else ""
-        )
+        self._carrier.accept(head, subprotocol, client[0] if client else "")
 
     def _deny(self, message: Message) -> None:
         self._phase = Phase.OVER

@@ -297,10 +297,11 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _affords_control(self) -> bool:
         """Whether one more control frame is within the rate; the bucket is kept as the time when it is full again."""
-        limits = self.limits
-        due = max(self._control_due, self.heard_at) + 1 / limits.control_frames_per_second
-        self._control_due = due
-        return due - self.heard_at <= limits.control_frames_burst / limits.control_frames_per_second
+        seconds = 1 / self.limits.control_frames_per_second
+        due = max(self._control_due, self.heard_at)
+        self._control_due = due + seconds
+        # Half a frame, because sums of floats are not exact.
+        return due - self.heard_at < (self.limits.control_frames_burst - 0.5) * seconds
 
     def _client_closes(self, payload: bytes) -> None:
         closing = decode_close(payload)

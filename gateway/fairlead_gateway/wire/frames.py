@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final, NamedTuple
 
 CONTINUATION: Final = 0x0
@@ -30,6 +31,10 @@ TOO_BIG: Final = 1009
 FAILED: Final = 1011
 RESTARTING: Final = 1012
 
+_SHORT: Final = Struct("!BB").pack
+_MEDIUM: Final = Struct("!BBH").pack
+_LONG: Final = Struct("!BBQ").pack
+
 
 class Violation(Exception):
     """The peer broke the protocol; *code* and *reason* are what its close frame will say."""
@@ -54,22 +59,25 @@ def may_be_sent(code: int) -> bool:
 
 def header(opcode: int, length: int, fin: bool = True, rsv1: bool = False) -> bytes:
     """The first bytes of an unmasked frame with *length* bytes of payload."""
-    first = (FIN if fin else 0) | (RSV1 if rsv1 else 0) | opcode
+    return _header((FIN if fin else 0) | (RSV1 if rsv1 else 0) | opcode, length)
+
+
+def _header(first: int, length: int) -> bytes:
     if length < 126:
-        return bytes((first, length))
+        return _SHORT(first, length)
     if length < 65536:
-        return bytes((first, 126)) + length.to_bytes(2, "big")
-    return bytes((first, 127)) + length.to_bytes(8, "big")
+        return _MEDIUM(first, 126, length)
+    return _LONG(first, 127, length)
 
 
 def text_frame(payload: bytes) -> bytes:
     """A text message in one frame; *payload* must be UTF-8."""
-    return header(TEXT, len(payload)) + payload
+    return _header(FIN | TEXT, len(payload)) + payload
 
 
 def binary_frame(payload: bytes) -> bytes:
     """A binary message in one frame."""
-    return header(BINARY, len(payload)) + payload
+    return _header(FIN | BINARY, len(payload)) + payload
 
 
 def control_frame(opcode: int, payload: bytes = b"") -> bytes:
