@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeAlias
 
-from starlette.applications import Starlette
 from starlette.websockets import WebSocket
 
 from fairlead.envelope import Envelope
@@ -15,6 +14,7 @@ from fairlead.messages import SYSTEM
 from fairlead.sends import Message, Sends
 from fairlead.sent import Sent
 from fairlead_gateway.assembly import Assembly, plugins, wire_limits
+from fairlead_gateway.edge.application import Application
 from fairlead_gateway.edge.demo import demo_routes
 from fairlead_gateway.edge.guest import Guests
 from fairlead_gateway.edge.routes import routes
@@ -60,13 +60,8 @@ class WebSocketManager(Sends[Sending]):
         self.monitor = ConnectionMonitor(replica.pool, replica.counters)
         self._guests = Guests(replica, self._parts.receiver, wire_limits(self.settings))
         self._server: ServerTask | None = None
-        self.app = Starlette(
-            routes=[
-                *routes(self._parts.endpoint, self._parts, replica.verifier, self._parts.tickets),
-                *demo_routes(self.settings),
-            ],
-            lifespan=self.lifespan,
-        )
+        http = routes(self._parts, replica.verifier, self._parts.tickets)
+        self.app = Application(self._parts.endpoint, [*http, *demo_routes(self.settings)], self.lifespan)
         for plugin in plugins(self.settings.plugins):
             self.install(plugin)
 

@@ -7,7 +7,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -67,21 +67,18 @@ class Patience:
             insisted.cancel()
 
 
-class Stop:
-    """What the operator asked for by signals."""
+async def until_stopped(work: Coroutine[None, None, None], patience: Patience) -> None:
+    """Do *work* until it is done or a signal asks to stop, which cancels it; a second signal makes *patience* end."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
-        self.asked = asyncio.Event()
+    def heard() -> None:
+        patience.insisted.set() if task.cancelling() else task.cancel()
 
-    def listen(self) -> None:
-        """Hear signals from now on, in place of dying of them."""
-        loop = asyncio.get_running_loop()
-        for number in STOPPING:
-            loop.add_signal_handler(number, self._heard)
-
-    def _heard(self) -> None:
-        (self._patience.insisted if self.asked.is_set() else self.asked).set()
+    for number in STOPPING:
+        loop.add_signal_handler(number, heard)
+    await asyncio.wait((task,))
+    if not task.cancelled():
+        task.result()
 
 
 def pause_before_restart(false_starts: int) -> float:

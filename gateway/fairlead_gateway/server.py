@@ -10,7 +10,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from fairlead_gateway.edge.http import http_class
+from fairlead_gateway.edge.door import door_class
 from fairlead_gateway.edge.protocol import protocol_class
 from fairlead_gateway.settings import Settings
 from fairlead_gateway.wire.limits import WireLimits
@@ -25,7 +25,7 @@ def server_config(app: ASGIApp, settings: Settings, limits: WireLimits) -> uvico
         app,
         host=settings.host,
         port=settings.port,
-        http=http_class(settings.header_timeout_seconds),
+        http=door_class(settings.header_timeout_seconds),
         ws=protocol_class(limits),
         lifespan="on",
         log_config=None,

@@ -16,6 +16,8 @@ from fairlead.errors import FairleadError, InvalidMessage
 from fairlead.messages import SYSTEM, checked_sender, push
 from fairlead.names import Names, checked_channel
 from fairlead.publisher import Publisher
+from fairlead.redis.calls import run
+from fairlead.redis.scripts import load
 from fairlead.sent import Sent
 
 if TYPE_CHECKING:
@@ -40,13 +42,15 @@ DEAD_MS: Final = 10_000
 """An entry that its consumer has not acknowledged for so long goes to another one."""
 
 FORGET_MS: Final = 3_600_000
-"""A consumer that asked for nothing in this time, and owes nothing, is removed from the group."""
+"""A consumer that got nothing in this time, and owes nothing, is removed; should it live, it comes back by itself."""
 
 REJECTED: Final = 1000
 """Rejected entries that are kept."""
 
 REJECTED_BYTES: Final = 4096
 """How much of a rejected message is kept."""
+
+_FORGET: Final = load("forget")
 
 Entry = tuple[bytes, "Mapping[bytes, bytes] | None"]
 """Id and fields; no fields when the entry was deleted while it was pending."""
@@ -125,7 +129,7 @@ class Ingress:
             if now - self._looked_at > LOOK_SECONDS:
                 self._looked_at = now
                 await self._take_over()
-                await self._forget()
+                await run(self._redis, _FORGET, [self._stream], [GROUP, FORGET_MS])
         except BaseException:
             self._is_settled = False
             raise
@@ -163,12 +167,6 @@ class Ingress:
             await self._handle(entries)
             if cursor in (b"0-0", "0-0"):
                 return
-
-    async def _forget(self) -> None:
-        """Remove consumers that are gone for good."""
-        for consumer in await self._redis.xinfo_consumers(self._stream, GROUP):
-            if consumer["idle"] > FORGET_MS and not consumer["pending"]:
-                await self._redis.xgroup_delconsumer(self._stream, GROUP, consumer["name"])
 
     async def _handle(self, entries: list[Entry]) -> None:
         """Publish or reject each entry, and acknowledge it; what Redis did not take stays ours, and raises."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from fairlead.names import is_id
@@ -169,6 +170,6 @@ def _patterns(name: str, value: object) -> tuple[str, ...]:
 
 def _metadata(claims: Claims) -> Mapping[str, Any]:
     value = claims.get("metadata", NOTHING)
-    if not isinstance(value, Mapping):
+    if not isinstance(value, (dict, MappingProxyType)):
         raise TokenRejected("metadata", "an object", shown(value), _REISSUE)
     return value or NOTHING

@@ -28,7 +28,7 @@ from fairlead_gateway.cli.token import DEVELOPER_SECONDS, everything, signed
 from fairlead_gateway.embedded import NoServer, valkey
 from fairlead_gateway.listener import PortTaken, listening_socket
 from fairlead_gateway.preflight import insecure_defaults
-from fairlead_gateway.processes import Command, KeepsDying, Patience, Stop, running, until
+from fairlead_gateway.processes import Command, KeepsDying, Patience, running, until, until_stopped
 from fairlead_gateway.settings import PREFIX, Settings
 
 HOST: Final = "127.0.0.1"
@@ -70,14 +70,18 @@ async def _develop(base: Settings, ports: range, user: str, as_json: bool) -> No
     for port in ports:
         listening_socket(HOST, port).close()
     patience = Patience(GRACE_SECONDS)
-    stop = Stop(patience)
-    stop.listen()
+    await until_stopped(_run(base, ports, user, as_json, patience), patience)
+
+
+async def _run(base: Settings, ports: range, user: str, as_json: bool, patience: Patience) -> None:
     async with _redis(base, patience) as redis_url:
         settings = _settings(base, redis_url, ports)
         refuse_if_unsafe(settings)
         async with running(_replicas(settings, ports), patience):
-            if await _ready_or_stopped(ports, stop):
-                await _announce(settings, ports, user, as_json, stop)
+            await _until_ready(ports)
+            with announced(_server(settings, ports)):
+                _tell(_ready(settings, ports, user), as_json)
+                await asyncio.Event().wait()
 
 
 @asynccontextmanager
@@ -123,20 +127,6 @@ def _environment(settings: Settings, port: int) -> Mapping[str, str]:
     return os.environ | {f"{PREFIX}{name}": value for name, value in chosen.items()}
 
 
-async def _ready_or_stopped(ports: range, stop: Stop) -> bool:
-    """Whether every replica is ready; false when the operator changed their mind before."""
-    stopped = asyncio.ensure_future(stop.asked.wait())
-    ready = asyncio.ensure_future(_until_ready(ports))
-    try:
-        await asyncio.wait((stopped, ready), return_when=asyncio.FIRST_COMPLETED)
-        if ready.done():
-            ready.result()
-        return not stopped.done()
-    finally:
-        stopped.cancel()
-        ready.cancel()
-
-
 async def _until_ready(ports: range) -> None:
     for port in ports:
         try:
@@ -159,12 +149,17 @@ async def _is_ready(port: int) -> bool:
         writer.close()
 
 
-async def _announce(settings: Settings, ports: range, user: str, as_json: bool, stop: Stop) -> None:
-    ready = _ready(settings, ports, user)
+def _server(settings: Settings, ports: range) -> DevServer:
     redis_url, secret = settings.redis_url.get_secret_value(), settings.jwt_secret.get_secret_value()
-    with announced(DevServer(os.getpid(), redis_url, settings.prefix, secret, ready.sockets)):
-        say_json(facts(ready)) if as_json else print(banner(ready), flush=True)
-        await stop.asked.wait()
+    return DevServer(os.getpid(), redis_url, settings.prefix, secret, _sockets(ports))
+
+
+def _sockets(ports: range) -> tuple[str, ...]:
+    return tuple(f"ws://{HOST}:{port}/ws" for port in ports)
+
+
+def _tell(ready: Ready, as_json: bool) -> None:
+    say_json(facts(ready)) if as_json else print(banner(ready), flush=True)
 
 
 def _ready(settings: Settings, ports: range, user: str) -> Ready:
@@ -172,7 +167,7 @@ def _ready(settings: Settings, ports: range, user: str) -> Ready:
     return Ready(
         command=_command(),
         pages=tuple(f"{page}/" for page in _pages(ports)),
-        sockets=tuple(f"ws://{HOST}:{port}/ws" for port in ports),
+        sockets=_sockets(ports),
         redis_url=shown("redis_url", settings.redis_url),
         redis_is_ours=ours,
         user=user,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Final
 
 import typer
@@ -18,7 +18,7 @@ from fairlead_gateway.cli.configured import load
 from fairlead_gateway.cli.output import Status, Trouble
 from fairlead_gateway.listener import PortTaken, listening_socket
 from fairlead_gateway.preflight import objections
-from fairlead_gateway.processes import Command, KeepsDying, Patience, Stop, running
+from fairlead_gateway.processes import Command, KeepsDying, Patience, running, until_stopped
 from fairlead_gateway.settings import PREFIX, Settings
 
 REPLICA: Final = (sys.executable, "-P", "-m", "fairlead_gateway.serving")
@@ -79,10 +79,12 @@ async def _serve_many(settings: Settings, workers: int) -> None:
         port = reserved.getsockname()[1]
         commands = [replica(environment(settings, port, number), number) for number in range(1, workers + 1)]
         patience = Patience(settings.drain_seconds + SPARE_SECONDS)
-        stop = Stop(patience)
-        stop.listen()
-        async with running(commands, patience):
-            await stop.asked.wait()
+        await until_stopped(_keep(commands, patience), patience)
+
+
+async def _keep(commands: Sequence[Command], patience: Patience) -> None:
+    async with running(commands, patience):
+        await asyncio.Event().wait()
 
 
 def replica(env: Mapping[str, str], number: int) -> Command:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from fairlead.errors import Unavailable
 from fairlead.names import Names
 from fairlead_gateway.dispatch.reader import RedisReader
 
@@ -13,19 +14,30 @@ LINGER_SECONDS: Final = 1.0
 """An unused channel is kept this long, so that a client who reconnects at once costs Redis nothing."""
 
 
+CONFIRM_SECONDS: Final = 4.0
+"""How long a newcomer waits for Redis to confirm its channels."""
+
+
 class _Want:
     """Somebody who waits until Redis has confirmed some channels."""
 
-    __slots__ = ("done", "missing")
+    __slots__ = ("deadline", "done", "missing")
 
-    def __init__(self, missing: int, done: asyncio.Future[None]) -> None:
+    def __init__(self, missing: int, done: asyncio.Future[None], deadline: float) -> None:
         self.missing = missing
         self.done = done
+        self.deadline = deadline
 
     def confirmed(self) -> None:
         self.missing -= 1
         if not self.missing and not self.done.done():
             self.done.set_result(None)
+
+    def is_over(self, now: float) -> bool:
+        """Whether nobody waits any more: the time is up, or who waited has left."""
+        if now >= self.deadline and not self.done.done():
+            self.done.set_exception(Unavailable("redis does not confirm subscriptions; try again"))
+        return self.done.done()
 
 
 class Interest:
@@ -59,10 +71,15 @@ class Interest:
         return len(self._channels)
 
     async def want(self, *channels: str) -> None:
-        """Hear *channels*; returns when Redis has confirmed each of them."""
+        """
+        Hear *channels*; returns when Redis has confirmed each of them.
+
+        :raises Unavailable: Redis has not, within `CONFIRM_SECONDS`.
+        """
         wanted = [name for channel in channels if (name := self._ask(channel)) is not None]
         if wanted:
-            want = _Want(len(wanted), asyncio.get_running_loop().create_future())
+            loop = asyncio.get_running_loop()
+            want = _Want(len(wanted), loop.create_future(), loop.time() + CONFIRM_SECONDS)
             for name in wanted:
                 self._wants.setdefault(name, []).append(want)
             await want.done
@@ -71,9 +88,16 @@ class Interest:
         """Nobody here needs *channel* any more; it is given up after a moment, unless wanted again."""
         self._lingering[self._name(channel)] = asyncio.get_running_loop().time() + LINGER_SECONDS
 
-    def give_up_unused(self) -> None:
-        """Unsubscribe from what has been unused for long enough; to be called about once a second."""
+    def tidy(self) -> None:
+        """Give up what has been unused, or waited for, long enough; to be called about once a second."""
         now = asyncio.get_running_loop().time()
+        self._give_up_unused(now)
+        for name, wants in list(self._wants.items()):
+            self._wants[name] = [want for want in wants if not want.is_over(now)]
+            if not self._wants[name]:
+                del self._wants[name]
+
+    def _give_up_unused(self, now: float) -> None:
         due = [name for name, deadline in self._lingering.items() if deadline <= now]
         for name in due:
             del self._lingering[name]

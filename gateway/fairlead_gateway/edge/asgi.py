@@ -78,7 +78,6 @@ class AsgiCall:
 
     __slots__ = (
         "_carrier",
-        "_context",
         "_deflate",
         "_denial",
         "_drained",
@@ -87,15 +86,18 @@ class AsgiCall:
         "_key",
         "_phase",
         "_scope",
+        "_server_state",
         "_waiter",
     )
 
-    def __init__(self, carrier: Carrier, scope: Scope, key: bytes, deflate: Deflate | None, state: ServerState) -> None:
+    def __init__(
+        self, carrier: Carrier, scope: Scope, key: bytes, deflate: Deflate | None, server_state: ServerState
+    ) -> None:
         self._carrier = carrier
         self._scope = scope
         self._key = key
         self._deflate = deflate
-        self._context = state
+        self._server_state = server_state
         self._phase = Phase.ASKED
         self._heard: deque[Message] = deque(({"type": "websocket.connect"},))
         self._end: Message | None = None
@@ -162,7 +164,7 @@ class AsgiCall:
     def _accept(self, message: Message) -> None:
         subprotocol = message.get("subprotocol")
         extension = self._deflate.response if self._deflate else None
-        headers = (*self._context.default_headers, *message.get("headers", ()))
+        headers = (*self._server_state.default_headers, *message.get("headers", ()))
         head = accept_response(self._key, subprotocol, extension, headers)
         client = self._scope["client"]
         self._phase = Phase.ACCEPTED
@@ -184,7 +186,7 @@ class AsgiCall:
             self._refuse(*self._denial)
 
     def _refuse(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"") -> None:
-        self._carrier.refuse(response(status, (*self._context.default_headers, *headers), body))
+        self._carrier.refuse(response(status, (*self._server_state.default_headers, *headers), body))
 
     def _say(self, message: Message) -> None:
         payload, is_text = _payload_of(message)

@@ -14,9 +14,9 @@ from fairlead_gateway.edge.adapter import AsgiSocket, take_socket
 from fairlead_gateway.edge.credentials import Kind, Opening, read_opening
 from fairlead_gateway.edge.lobby import Lobby, Visitor
 from fairlead_gateway.edge.origin import Origins
-from fairlead_gateway.pool import Connection
+from fairlead_gateway.pool import Connection, Format
 from fairlead_gateway.pool.socket import Socket
-from fairlead_gateway.sessions import opening
+from fairlead_gateway.sessions import leaving, opening
 from fairlead_gateway.sessions.frames import Connect
 from fairlead_gateway.sessions.opening import Place, Refused
 from fairlead_gateway.sessions.receiver import Receiver
@@ -44,30 +44,39 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         opened = read_opening(scope, allow_query_token=self._replica.settings.allow_query_token)
-        await send({"type": "websocket.accept", "subprotocol": opened.subprotocol})
         socket = take_socket(scope, receive, send, self._limits, opened.subprotocol)
         try:
-            await self._let_in(scope, socket, opened)
+            await self._let_in(scope, send, socket, opened)
         except Refused as refused:
+            await _accept(send, opened)
             socket.close(refused.close.code, refused.close.reason(refused.text))
         if isinstance(socket, AsgiSocket):
             await socket.run()
 
-    async def _let_in(self, scope: Scope, socket: Socket, opened: Opening) -> None:
+    async def _let_in(self, scope: Scope, send: Send, socket: Socket, opened: Opening) -> None:
         self._check_door(scope)
         place = _place(scope)
         identity = await self._identity(opened)
         if identity is None or opened.waits:
+            await _accept(send, opened)
             self._lobby.wait(socket, identity, place)
-        else:
-            self._welcome(socket, await opening.open_connection(self._replica, socket, identity, place, {}))
+            return
+        format = Format.of(opened.subprotocol, socket.deflates)
+        greeting = await opening.open_connection(self._replica, socket, format, identity, place, {})
+        try:
+            # Not before: accepted and greeted at once, a client hears both in one packet.
+            await _accept(send, opened)
+        except BaseException:
+            leaving.gone(self._replica, greeting.connection, 1006, "left while entering")
+            raise
+        self._welcome(socket, greeting)
 
     # -- who is it -------------------------------------------------------------------------------
 
     def _check_door(self, scope: Scope) -> None:
         if not self.is_open:
             raise Refused(codes.RESTART, "this replica is stopping")
-        if not self._origins.allow_scope(dict(scope)):
+        if not self._origins.allow_scope(scope):
             raise Refused(codes.FORBIDDEN, "this origin may not connect; see FAIRLEAD_ALLOWED_ORIGINS")
 
     async def _identity(self, opened: Opening) -> Identity | None:
@@ -94,8 +103,9 @@ class Endpoint:
         """The first frame of a client that came without credentials, or wanted to recover before going live."""
         try:
             identity = await self._named(visitor.identity, frame)
+            format = Format.of(visitor.socket.subprotocol, visitor.socket.deflates)
             greeting = await opening.open_connection(
-                self._replica, visitor.socket, identity, visitor.place, frame.recover
+                self._replica, visitor.socket, format, identity, visitor.place, frame.recover
             )
         except Refused as refused:
             visitor.socket.close(refused.close.code, refused.close.reason(refused.text))
@@ -120,6 +130,10 @@ class Endpoint:
         socket.attach(self._receiver, connection)
         if connection.joined:
             opening.settle(self._replica, connection)
+
+
+async def _accept(send: Send, opened: Opening) -> None:
+    await send({"type": "websocket.accept", "subprotocol": opened.subprotocol})
 
 
 def _anonymous() -> Identity:

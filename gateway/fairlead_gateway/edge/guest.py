@@ -13,7 +13,7 @@ from fairlead.ids import uuid7
 from fairlead.names import checked_id
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.edge.adapter import AsgiSocket
-from fairlead_gateway.pool import Connection
+from fairlead_gateway.pool import Connection, Format
 from fairlead_gateway.sessions import leaving, opening
 from fairlead_gateway.sessions.opening import Place, Refused
 from fairlead_gateway.sessions.receiver import Receiver
@@ -52,7 +52,7 @@ class Guests:
         self._replica.tasks.start(socket.run(), name="guest")
         try:
             greeting = await opening.open_connection(
-                self._replica, socket, identity, Place(session_id, instance_name), {}
+                self._replica, socket, Format.JSON, identity, Place(session_id, instance_name), {}
             )
         except Refused as refused:
             socket.close(refused.close.code, refused.close.reason(refused.text))

@@ -55,6 +55,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_here()
+        # uvicorn leaves it running after a reset, and all of this with it (0.54).
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -80,13 +82,18 @@ class HttpProtocol(HttpToolsProtocol):
             self._head_deadline.cancel()
             self._head_deadline = None
 
+    @property
+    def _is_answering(self) -> bool:
+        """Whether an earlier request of this connection still waits for the end of its response."""
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _head_is_late(self) -> None:
         self._refuse(HTTPStatus.REQUEST_TIMEOUT if self._head_bytes else None)
 
     def _refuse(self, status: HTTPStatus | None) -> None:
         """End the connection, with a response if one may be sent: never into the middle of another."""
         self._head_is_here()
-        if status is not None and (self.cycle is None or self.cycle.response_complete):
+        if status is not None and not self._is_answering:
             self.transport.write(response(status, self.server_state.default_headers))
         self.transport.close()
 
@@ -111,6 +118,9 @@ class HttpProtocol(HttpToolsProtocol):
         """Hand the connection over; *early* is what the client has sent behind its request."""
         if not self._upgrades:
             # To another protocol: ignored, as HTTP permits; the request is being answered as any other.
+            return
+        if self._is_answering:
+            self._refuse(HTTPStatus.BAD_REQUEST)
             return
         if not issubclass(cast(type, self.ws_protocol_class), WebSocketProtocol):
             self.handle_websocket_upgrade()

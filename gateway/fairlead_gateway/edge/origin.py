@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 _ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.\-]*)://(\[[0-9a-f:.]+\]|[a-z0-9_\-.]+)(?::([0-9]{1,5}))?")
@@ -54,7 +54,7 @@ class Origins:
             return False
         return page in self._named if self._named else _is_own(page, host, scheme)
 
-    def allow_scope(self, scope: dict[str, Any]) -> bool:
+    def allow_scope(self, scope: Mapping[str, Any]) -> bool:
         """`allow` for an ASGI scope. Two ``Origin`` headers are none that a browser sends."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         origins = [value for name, value in headers if name == b"origin"]

@@ -1,4 +1,4 @@
-"""The paths: one table of WebSocket endpoints, and the few HTTP routes beside them."""
+"""The few HTTP routes that stand beside the sockets."""
 
 from __future__ import annotations
 
@@ -6,20 +6,11 @@ from typing import Final, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Route
 
 from fairlead.errors import FairleadError, Unauthorized
 from fairlead_gateway.access.tickets import Tickets
 from fairlead_gateway.access.tokens import TokenVerifier
-
-WEBSOCKET_PATHS: Final = (
-    "/ws",
-    "/ws/chat",
-    "/ws/chat/session/{session_id}",
-    "/ws/instance/{name}",
-)
-"""Where clients connect; the parameters are those of `fairlead_gateway.sessions.opening.Place`."""
 
 STATUS: Final = {"unauthorized": 401, "forbidden": 403, "unavailable": 503}
 
@@ -31,8 +22,8 @@ class Health(Protocol):
         """Everything that must be true before clients should be sent here."""
 
 
-def routes(endpoint: ASGIApp, health: Health, verifier: TokenVerifier, tickets: Tickets) -> list[BaseRoute]:
-    """All that a replica answers."""
+def routes(health: Health, verifier: TokenVerifier, tickets: Tickets) -> list[BaseRoute]:
+    """The HTTP routes of every replica."""
 
     async def healthz(request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -53,7 +44,6 @@ def routes(endpoint: ASGIApp, health: Health, verifier: TokenVerifier, tickets: 
         return JSONResponse({"ticket": ticket, "expires_in": 30}, 201, headers={"cache-control": "no-store"})
 
     return [
-        *(WebSocketRoute(path, endpoint) for path in WEBSOCKET_PATHS),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/api/v1/websocket/tickets", issue_ticket, methods=["POST"]),

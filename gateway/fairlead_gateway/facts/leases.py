@@ -23,8 +23,11 @@ _RENEW: Final = load("renew", SCRIPTS)
 _CLAIM: Final = load("claim", SCRIPTS)
 
 SWEEP_SECONDS: Final = 2.0
-CLAIM_SECONDS: Final = 30.0
+CLAIM_SECONDS: Final = 10.0
 """A sweeper that has not finished by then is taken for dead itself, and another one goes on."""
+
+BEING_SWEPT: Final = -1
+"""What the renewal answers while somebody sweeps after us; the lease is taken when that is done."""
 
 TOGETHER: Final = 200
 """Seats released at once while sweeping."""
@@ -54,7 +57,8 @@ class Leases:
         self._facts = facts
         self._reseat = reseat
         self._seats = seats
-        self._held_since: float | None = None
+        self._is_held = False
+        self._is_seated = False
         self.probed_at = 0.0
         """Monotonic time at which this replica last heard itself through Redis."""
 
@@ -77,9 +81,9 @@ class Leases:
             try:
                 await self._beat()
             except Unavailable as error:
-                if self._held_since is not None:
+                if self._is_held:
                     log.warning("lease not renewed", why=error.message)
-                self._held_since = None
+                self._is_held = False
             await asyncio.sleep(self._beat_seconds)
 
     async def run_sweeps(self) -> None:
@@ -87,7 +91,7 @@ class Leases:
         while True:
             await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.8, 1.2))
             try:
-                while self._may_judge() and (dead := await self._claim()):
+                while (dead := await self._claim()) is not None:
                     await self._sweep(dead)
             except Unavailable as error:
                 log.warning("sweep interrupted", why=error.message)
@@ -100,27 +104,38 @@ class Leases:
     # -- our own -------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
-        renewed = self._lane.run(_RENEW, (self._names.replicas,), (self._replica, int(self._lease_seconds * 1000)))
+        renewed = self._lane.run(_RENEW, self._keys, (self._replica, self._lease_ms))
         self._lane.call("PUBLISH", self._names.probe(self._replica), "1")
-        if await renewed:
-            self._held_since = self._held_since or time.monotonic()
+        answer = await renewed
+        self._is_held = answer != BEING_SWEPT
+        if answer != 1:
+            log.info("lease taken" if self._is_held else "being swept after", replica=self._replica)
+            self._is_seated = False
+        if self._is_held and not self._is_seated:
+            await self._settle_in()
+        if self._is_held:
             await self._seats.settle_debts()
-            return
-        self._held_since = time.monotonic()
-        log.info("lease taken", replica=self._replica)
+
+    async def _settle_in(self) -> None:
+        """Say who we are and write our connections down; until that is done it is tried with every beat."""
         flat = [item for pair in self._facts.items() for item in pair]
         await self._lane.call("HSET", self._names.replica(self._replica), *flat)
         await self._reseat()
+        self._is_seated = True
+
+    @property
+    def _keys(self) -> tuple[str, str, str]:
+        return self._names.replicas, self._names.sweeping, self._names.replica(self._replica)
+
+    @property
+    def _lease_ms(self) -> int:
+        return int(self._lease_seconds * 1000)
 
     # -- the others ------------------------------------------------------------------------------
 
-    def _may_judge(self) -> bool:
-        """After an outage every lease has run out; those who live need time to renew theirs."""
-        return self._held_since is not None and time.monotonic() - self._held_since > self._lease_seconds
-
     async def _claim(self) -> str | None:
-        keys = (self._names.replicas, self._names.sweeping)
-        dead = await self._lane.run(_CLAIM, keys, (int(CLAIM_SECONDS * 1000),))
+        args = (int(CLAIM_SECONDS * 1000), self._replica, self._lease_ms)
+        dead = await self._lane.run(_CLAIM, self._keys, args)
         return dead.decode() if dead else None
 
     async def _sweep(self, dead: str) -> None:
@@ -129,10 +144,18 @@ class Leases:
         pairs = list(held.items() if isinstance(held, dict) else zip(held[::2], held[1::2], strict=True))
         log.warning("sweeping after a dead replica", replica=dead, connections=len(pairs))
         for start in range(0, len(pairs), TOGETHER):
+            if await self._lane.call("ZSCORE", self._names.sweeping, dead) is None:
+                # Our claim ran out: another sweeper has finished, or the dead one has come back.
+                return
             await asyncio.gather(*(self._free(id.decode(), value) for id, value in pairs[start : start + TOGETHER]))
         self._lane.call("DEL", self._names.replica(dead), self._names.replica_conns(dead))
         await self._lane.call("ZREM", self._names.sweeping, dead)
 
     async def _free(self, connection_id: str, value: bytes) -> None:
-        facts = orjson.loads(value)
-        await self._seats.release(connection_id, facts["user"], facts["channels"])
+        try:
+            facts = orjson.loads(value)
+            user_id, channels = facts["user"], facts["channels"]
+        except (orjson.JSONDecodeError, TypeError, KeyError):
+            log.warning("a seat that nobody of ours wrote", connection_id=connection_id[:128])
+            return
+        await self._seats.release(connection_id, user_id, channels)

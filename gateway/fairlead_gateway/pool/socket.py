@@ -50,7 +50,11 @@ class Socket(Protocol):
     """The client's address, as the proxy in front reported it."""
 
     def attach(self, listener: Listener[Owner_contra], owner: Owner_contra) -> None:
-        """Say everything to *listener* from now on; what was heard since the accept comes first."""
+        """
+        Say everything to *listener* from now on; what was heard since the accept comes first.
+
+        Another may be attached later and hears the rest. After the end a listener hears ``closed``, and nothing else.
+        """
 
     def ping(self, payload: bytes) -> None:
         """Ask for a pong (payload at most 125 bytes)."""

@@ -25,7 +25,7 @@ async def beat(replica: Replica) -> None:
         for connection in replica.expiries.turn(int(time.time())):
             connection.expires_at = 0
             leaving.end(replica, connection, codes.TOKEN_EXPIRED, "send refresh in time, or reconnect with a new token")
-        replica.interest.give_up_unused()
+        replica.interest.tidy()
         await asyncio.sleep(1.0 - loop.time() % 1.0)
 
 

@@ -69,12 +69,13 @@ class Greeting(NamedTuple):
 async def open_connection(
     replica: Replica,
     socket: Socket,
+    format: Format,
     identity: Identity,
     place: Place,
     recover: Mapping[str, Recover],
 ) -> Greeting:
     """
-    Admit *identity* on *socket* and seat it where *place* says.
+    Admit *identity* on *socket*, which may have yet to be accepted, and seat it where *place* says.
 
     :raises Refused: with the close code that says why.
     """
@@ -84,16 +85,13 @@ async def open_connection(
     for channel in extra:
         if not await replica.authorizer.allows(identity, "join", channel):
             raise Refused(codes.FORBIDDEN, f"you may not join {channel}")
-    connection = Connection(
-        uuid7(), identity, socket, Format.of(socket.subprotocol, socket.deflates), Meter(), time.time()
-    )
+    connection = Connection(uuid7(), identity, socket, format, Meter(), time.time())
     held = connection.hold()
     connection.session_id, connection.instance = place
     _enter(replica, connection, extra)
     try:
-        async with asyncio.timeout(replica.settings.auth_timeout_seconds):
-            positions = await _admit(replica, connection, extra)
-    except (TimeoutError, Unavailable):
+        positions = await _admit(replica, connection, extra)
+    except Unavailable:
         leaving.gone(replica, connection, codes.INTERNAL_ERROR.code, "redis cannot be reached")
         raise Refused(codes.INTERNAL_ERROR, "redis cannot be reached, try again") from None
     except BaseException:

@@ -19,6 +19,12 @@ _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LINE: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n")
 _ABSOLUTE: Final = re.compile(rb"(?:https?|wss?)://[^/?#]+", re.IGNORECASE)
 
+_PLAIN: Final = re.compile(
+    rb"GET ([\x21-\x7e]+) HTTP/1\.1\r\n(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*\r\n)+\r\n"
+)
+_FIELD: Final = re.compile(rb"([^:\r\n ]+):[ \t]*([^\r\n]*)\r\n")
+_PLAIN_BYTES: Final = 16 * 1024
+
 _READ: Final = frozenset(
     (
         b"host",
@@ -74,6 +80,22 @@ def split_head(data: bytes) -> tuple[Head, bytes]:
     pairs = (line.partition(b":") for line in lines)
     headers = [(name.lower(), value.strip(b" \t")) for name, _, value in pairs]
     return Head(method, target, version.removeprefix(b"HTTP/").decode("latin-1"), headers), rest
+
+
+def plain_upgrade(data: bytes) -> tuple[Head, bytes] | None:
+    """
+    The request head that *data* begins with and what came after it, if it is whole, beyond doubt, and asks for an
+    upgrade. None means that it is for a real HTTP parser to say what this is.
+    """
+    if b"pgrade" not in data or len(data) > _PLAIN_BYTES:
+        return None
+    whole = _PLAIN.match(data)
+    if whole is None:
+        return None
+    headers = [(name.lower(), value.rstrip(b" \t")) for name, value in _FIELD.findall(data, whole.end(1), whole.end())]
+    if not any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
+        return None
+    return Head(b"GET", whole[1], "1.1", headers), data[whole.end() :]
 
 
 def read_upgrade(head: Head) -> Upgrade:

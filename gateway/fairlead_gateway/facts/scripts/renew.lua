@@ -1,9 +1,22 @@
 #!lua
 -- Renew the lease of a replica.
--- KEYS: 1 replicas (sorted set: replica scored by the end of its lease, ms)
+-- KEYS: 1 replicas (sorted set: replica scored by the end of its lease, ms)  2 sweeping (sorted set by end of claim, ms)
+--       3 facts of the replica (hash); "since" says since when its lease has not run out
 -- ARGV: 1 replica  2 lease in ms
--- Returns 1 if the lease was held, 0 if it was new: never had, or lost and swept by another replica.
-local now = redis.call('TIME')
+-- Returns 1 if the lease was held, 0 if it is new: never had, or lost and swept by another replica;
+-- -1 if it is being swept at this moment: what it wrote now would be swept away as well.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('ZSCORE', KEYS[1], ARGV[1])
-redis.call('ZADD', KEYS[1], now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[2], ARGV[1])
+if not held then
+  local claim = redis.call('ZSCORE', KEYS[2], ARGV[1])
+  if claim and tonumber(claim) > now then
+    return -1
+  end
+  redis.call('ZREM', KEYS[2], ARGV[1])
+end
+if not held or tonumber(held) < now then
+  redis.call('HSET', KEYS[3], 'since', now)
+end
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 return held and 1 or 0
