@@ -83,7 +83,7 @@ def _cleaned(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
 
 
 class _Sink:
-    """Where lines go. A reader that went away must not stop the service, so its loss is not reported."""
+    """Where lines go. A stream that is closed, or whose reader went away, must not stop the service: lines are lost."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -91,13 +91,13 @@ class _Sink:
     def write(self, text: str) -> None:
         try:
             self._stream.write(text)
-        except OSError:
+        except (OSError, ValueError):
             return
 
     def flush(self) -> None:
         try:
             self._stream.flush()
-        except OSError:
+        except (OSError, ValueError):
             return
 
     def isatty(self) -> bool:

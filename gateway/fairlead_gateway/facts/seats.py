@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from random import getrandbits
 from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
@@ -172,4 +172,4 @@ class Seats:
     def _top(self, channel: str) -> asyncio.Future[Any]:
         names = self._names
         keys = (names.log(channel), names.meta(channel), names.seen(channel), names.term(partition_of(channel)))
-        return self._lane.run(_TOP, keys, (self._history_seconds, secrets.token_hex(4)))
+        return self._lane.run(_TOP, keys, (self._history_seconds, f"{getrandbits(48):012x}"))

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from fairlead_gateway.edge.asgi import SOCKET
+from fairlead_gateway.edge.http import HttpProtocol
 from fairlead_gateway.edge.protocol import WebSocketProtocol
 from fairlead_gateway.pool.socket import Socket
 from fairlead_gateway.wire.frames import text_frame
@@ -459,6 +460,8 @@ async def test_a_connection_that_has_ended_leaves_nothing_for_the_collector() ->
                 await until(lambda: not served.state.connections)
             await asyncio.sleep(0)
 
-            assert not [thing for thing in gc.get_objects() if isinstance(thing, WebSocketProtocol | Owner)]
+            assert not [
+                thing for thing in gc.get_objects() if isinstance(thing, WebSocketProtocol | HttpProtocol | Owner)
+            ]
         finally:
             gc.enable()
