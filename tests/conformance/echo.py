@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from fairlead_gateway.edge.http import http_class
+from fairlead_gateway.edge.door import door_class
 from fairlead_gateway.edge.protocol import protocol_class
 from fairlead_gateway.wire.limits import WireLimits
 
@@ -30,7 +30,7 @@ def main() -> None:
     uvicorn.run(
         app,
         port=int(sys.argv[1]),
-        http=http_class(5.0),
+        http=door_class(5.0),
         ws=protocol_class(LIMITS),
         loop="uvloop",
         log_level="warning",

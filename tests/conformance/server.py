@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from fairlead_gateway.edge.adapter import AsgiSocket, take_socket
-from fairlead_gateway.edge.http import http_class
+from fairlead_gateway.edge.door import door_class
 from fairlead_gateway.edge.protocol import protocol_class
 from fairlead_gateway.pool.socket import Socket
 from fairlead_gateway.wire.limits import WireLimits
@@ -35,7 +35,7 @@ class Served:
 async def serving(app: ASGIApp, limits: WireLimits | None = None, **options: Any) -> AsyncIterator[Served]:
     """*app* on a free port, on our protocols unless *options* say otherwise."""
     listener = socket.create_server(("127.0.0.1", 0))
-    ours = {"http": http_class(5.0), "ws": protocol_class(limits or WireLimits()), "lifespan": "off"}
+    ours = {"http": door_class(5.0), "ws": protocol_class(limits or WireLimits()), "lifespan": "off"}
     config = uvicorn.Config(app, **{**ours, "log_config": None, "timeout_graceful_shutdown": 3, **options})
     config.load()
     server = uvicorn.Server(config)

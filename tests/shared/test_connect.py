@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 import pytest
 import redis
@@ -115,6 +116,48 @@ def test_tls_checks_the_host_name_unless_switched_off(names: Names) -> None:
 
     assert checked["ssl_check_hostname"] is True
     assert "ssl_check_hostname" not in unchecked
+
+
+async def test_credentials_of_every_form_of_url_are_used(names: Names) -> None:
+    with Server("--requirepass", "p@ss/w:rd") as server:
+        for url in (
+            f"redis://:p%40ss%2Fw%3Ard@127.0.0.1:{server.port}/0",
+            f"redis://default:p%40ss%2Fw%3Ard@127.0.0.1:{server.port}",
+            f"redis://127.0.0.1:{server.port}/0?password=p%40ss%2Fw%3Ard",
+        ):
+            client, sync = open_async(url, names), open_sync(url, names)
+            assert await client.ping()
+            assert sync.ping()
+            await client.aclose()
+            sync.close()
+
+
+async def test_a_unix_socket_can_be_named(names: Names, tmp_path: Path) -> None:
+    path = tmp_path / "redis.sock"
+    with Server("--unixsocket", str(path)):
+        client, sync = open_async(f"unix://{path}", names), open_sync(f"unix://{path}?db=2", names)
+
+        assert await client.ping()
+        assert sync.ping()
+        await client.aclose()
+        sync.close()
+
+
+async def test_a_task_that_asks_again_and_again_can_be_cancelled_at_every_step(redis: Redis) -> None:
+    async def ask_for_ever() -> None:
+        while True:
+            await redis.ping()
+
+    await redis.ping()
+    for steps in range(60):
+        task = asyncio.create_task(ask_for_ever())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+
+        done, _ = await asyncio.wait([task], timeout=1)
+
+        assert done, f"cancelled after {steps} steps, and still asking"
 
 
 async def test_whoever_needs_one_connection_too_many_waits(redis_url: str, names: Names) -> None:

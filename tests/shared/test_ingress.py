@@ -179,22 +179,16 @@ async def test_consumers_that_are_gone_for_good_are_forgotten(
     monkeypatch.setattr(ingress, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(ingress, "BLOCK_MS", 50)
     async with consuming(redis, names, "old"):
-        await until(is_drained_or_empty(redis, names))
+        await redis.xadd(names.ingress, {"to": "user:42", "message": '{"type":"x"}'})
+        await until(is_drained(redis, names))
 
-    async def is_alone() -> bool:
-        return [consumer["name"] for consumer in await redis.xinfo_consumers(names.ingress, GROUP)] == [b"new"]
+    async def is_forgotten() -> bool:
+        return b"old" not in [consumer["name"] for consumer in await redis.xinfo_consumers(names.ingress, GROUP)]
 
     async with consuming(redis, names, "new"):
-        await until(is_alone)
-
-
-def is_drained_or_empty(redis: Redis, names: Names) -> Callable[[], Awaitable[bool]]:
-    async def known() -> bool:
-        if not await redis.exists(names.ingress):
-            return False
-        return len(await redis.xinfo_consumers(names.ingress, GROUP)) > 0
-
-    return known
+        await until(is_forgotten)
+        await redis.xadd(names.ingress, {"to": "user:42", "message": '{"type":"x"}'})
+        await until(is_drained(redis, names))
 
 
 async def test_redis_may_come_and_go(own_server: Server, names: Names) -> None:

@@ -23,7 +23,7 @@ from fairlead_gateway.access.minting import Wish, mint
 from fairlead_gateway.processes import bound_to
 
 SECRET = "f3a1c5e7092b4d6880ac1e3f5d7b9024"
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.02
 

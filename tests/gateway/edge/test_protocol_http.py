@@ -15,11 +15,11 @@ from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from fairlead_gateway.edge.http import http_class
+from fairlead_gateway.edge.door import door_class
 from tests.conformance.client import dialled, masked, request, text, upgraded
 from tests.conformance.server import Attaching, serving, until
 
-HASTY = {"http": http_class(0.1)}
+HASTY = {"http": door_class(0.1)}
 
 
 async def hello(request: Request) -> PlainTextResponse:
@@ -51,7 +51,7 @@ async def test_who_says_nothing_is_cut_off_without_a_word() -> None:
 
 
 async def test_a_head_that_trickles_in_does_not_move_the_deadline() -> None:
-    async with serving(app, http=http_class(0.3)) as served, dialled(served.port) as client:
+    async with serving(app, http=door_class(0.3)) as served, dialled(served.port) as client:
         started = asyncio.get_running_loop().time()
         answer = asyncio.create_task(client.rest())
         while not answer.done():

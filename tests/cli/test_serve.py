@@ -1,0 +1,227 @@
+"""Replica processes: how they start, share a port, come back, and end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from fairlead_gateway.cli.output import Status
+from tests.support.processes import alive_in_group, children_of, ended
+from tests.support.redis import free_port
+from tests.support.replica import SECRET, Replica, environment, token, wait_until
+
+SECONDS = 60.0
+
+
+def client(url: str, user: str = "42") -> ClientConnection:
+    return connect(url, additional_headers={"Authorization": f"Bearer {token(user)}"}, proxy=None)
+
+
+@pytest.fixture
+def fleet(redis_url: str, prefix: str, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """``fairlead serve --workers 2`` in a process group of its own."""
+    env = environment(redis_url=redis_url, prefix=prefix, jwt_secret=SECRET, replica="w", log_format="json")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fairlead_gateway", "serve", "--port", str(free_port()), "--workers", "2"],
+        env=env,
+        stdout=(tmp_path / "log").open("wb"),
+        stderr=subprocess.STDOUT,
+        process_group=0,
+    )
+    wait_until(lambda: listening(tmp_path) >= 2, SECONDS, "two workers listen")
+    yield process
+    for pid in (*children_of(process.pid), process.pid):
+        if not ended(pid):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(timeout=SECONDS)
+
+
+def listening(folder: Path) -> int:
+    return (folder / "log").read_text().count('"event":"listening"')
+
+
+def port_of(process: subprocess.Popen[bytes]) -> int:
+    assert isinstance(process.args, list)
+    return int(process.args[process.args.index("--port") + 1])
+
+
+def connected_workers(port: int) -> set[str]:
+    """The names of the replicas that answer on *port*."""
+    names = set()
+    for _ in range(40):
+        with client(f"ws://127.0.0.1:{port}/ws") as socket_:
+            names.add(str(socket_.recv(timeout=10)).partition('"replica":"')[2][:3])
+    return names
+
+
+# -- one replica ------------------------------------------------------------------------------------------------------
+
+
+def test_sigterm_ends_a_replica_in_order(redis_url: str, prefix: str) -> None:
+    with Replica(redis_url, prefix) as replica, client(replica.url) as socket_:
+        socket_.recv(timeout=10)
+
+        assert replica.stop() == 0
+        with pytest.raises(ConnectionClosed) as end:
+            socket_.recv(timeout=10)
+
+    assert end.value.rcvd is not None and end.value.rcvd.code == 1012
+
+
+def test_a_client_that_reads_nothing_does_not_hold_up_the_end(redis_url: str, prefix: str) -> None:
+    with Replica(redis_url, prefix) as replica, client(replica.url) as socket_:
+        socket_.recv(timeout=10)
+        os.kill(replica.pid, signal.SIGTERM)
+
+        # Neither the close frame is answered nor the end of the stream: `stop` fails after its deadline.
+        socket_.protocol.receive_data = lambda data: None  # type: ignore[method-assign]
+
+        assert replica.stop() == 0
+
+
+def test_a_second_signal_ends_a_replica_now(redis_url: str, prefix: str) -> None:
+    with Replica(redis_url, prefix) as replica:
+        replica.freeze()
+        os.kill(replica.pid, signal.SIGTERM)
+        os.kill(replica.pid, signal.SIGINT)
+        replica.thaw()
+
+        assert replica.process is not None
+        assert replica.process.wait(timeout=10) in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+
+
+def test_a_taken_port_is_told_in_one_line(redis_url: str, prefix: str) -> None:
+    with Replica(redis_url, prefix) as replica:
+        said = subprocess.run(
+            [sys.executable, "-m", "fairlead_gateway", "serve", "--port", str(replica.port)],
+            env=environment(redis_url=redis_url, prefix=prefix, jwt_secret=SECRET),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    assert said.returncode == Status.UNAVAILABLE
+    assert said.stderr.strip() == (
+        f"fairlead: port {replica.port} on 127.0.0.1 is taken: stop what listens there, or choose another with --port"
+    )
+
+
+def test_a_token_never_reaches_the_log(redis_url: str, prefix: str) -> None:
+    canary = token("canary")
+
+    with Replica(redis_url, prefix, log_level="debug", allow_query_token=True) as replica:
+        for url in (f"{replica.url}?token={canary}", f"{replica.url}?ticket={canary}"):
+            with connect(url, proxy=None) as socket_, suppress(ConnectionClosed):
+                socket_.recv(timeout=10)
+        with connect(replica.url, subprotocols=["fairlead.v1.json", f"bearer.{canary}"], proxy=None) as socket_:  # type: ignore[list-item]
+            socket_.recv(timeout=10)
+        with client(replica.url, "canary") as socket_:
+            socket_.recv(timeout=10)
+        replica.stop()
+
+        assert '"user_id":"canary"' in replica.log
+        assert canary not in replica.log and canary.rpartition(".")[2] not in replica.log
+
+
+def test_open_files_are_allowed_for_all_connections(redis_url: str, prefix: str) -> None:
+    with Replica(redis_url, prefix, max_connections=2000) as replica:
+        limits = Path(f"/proc/{replica.pid}/limits").read_text()
+
+    soft = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3]
+    assert int(soft) >= 2000
+
+
+def test_accepted_sockets_are_given_up_by_the_kernel_when_nothing_is_acknowledged() -> None:
+    from fairlead_gateway.listener import UNACKNOWLEDGED_MS, listening_socket
+
+    with listening_socket("127.0.0.1", 0) as listener:
+        listener.listen()
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNACKNOWLEDGED_MS
+
+
+# -- several that share a port ----------------------------------------------------------------------------------------
+
+
+def test_workers_share_the_port_and_are_replicas_of_their_own(fleet: subprocess.Popen[bytes]) -> None:
+    assert connected_workers(port_of(fleet)) == {"w-1", "w-2"}
+
+
+def test_a_worker_that_is_killed_comes_back(fleet: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    victim = children_of(fleet.pid)[0]
+
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: listening(tmp_path) >= 3, SECONDS, "a new worker listens")
+
+    assert victim not in children_of(fleet.pid)
+    assert connected_workers(port_of(fleet)) == {"w-1", "w-2"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_ends_all_workers_and_leaves_nothing(fleet: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    workers = children_of(fleet.pid)
+
+    fleet.send_signal(number)
+
+    assert fleet.wait(timeout=SECONDS) == 0
+    assert len(workers) == 2 and all(map(ended, workers))
+
+
+def test_a_signal_to_the_whole_group_ends_all_in_order(fleet: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    workers = children_of(fleet.pid)
+
+    os.killpg(fleet.pid, signal.SIGTERM)
+    for pid in workers:
+        os.kill(pid, signal.SIGTERM)
+
+    assert fleet.wait(timeout=SECONDS) == 0
+    assert not alive_in_group(fleet.pid)
+    assert (tmp_path / "log").read_text().count('"event":"stopped"') == 2
+
+
+def test_workers_die_with_a_supervisor_that_is_killed(fleet: subprocess.Popen[bytes]) -> None:
+    workers = children_of(fleet.pid)
+
+    fleet.kill()
+    fleet.wait(timeout=SECONDS)
+
+    wait_until(lambda: all(map(ended, workers)), SECONDS, "the workers are gone")
+
+
+def test_a_second_signal_does_not_wait_for_a_worker_that_hangs(fleet: subprocess.Popen[bytes]) -> None:
+    workers = children_of(fleet.pid)
+    os.kill(workers[0], signal.SIGSTOP)
+
+    fleet.terminate()
+    wait_until(lambda: ended(workers[1]), SECONDS, "the other worker has ended")
+    fleet.terminate()
+
+    assert fleet.wait(timeout=10) == 0
+    assert all(map(ended, workers))
+
+
+def test_a_port_of_somebody_else_is_not_shared(fleet: subprocess.Popen[bytes], redis_url: str, prefix: str) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "fairlead_gateway", "serve", "--workers", "2", "--port", str(port_of(fleet))],
+        env=environment(redis_url=redis_url, prefix=prefix, jwt_secret=SECRET),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    assert said.returncode == Status.UNAVAILABLE
+    assert "is taken" in said.stderr

@@ -1,0 +1,88 @@
+"""The reader: however the bytes are cut, each message once, in order, by channel."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairlead.names import Names
+from fairlead_gateway.dispatch.interest import Interest
+from fairlead_gateway.dispatch.reader import Heard
+from tests.gateway.dispatch.wires import confirmation, published, wired
+
+MESSAGES = st.lists(st.tuples(st.sampled_from([b"a", b"b"]), st.binary(max_size=20)), max_size=30)
+
+
+def interest() -> Interest:
+    return Interest(Names("t"), lambda channel: True, "probe")
+
+
+@settings(max_examples=40)
+@given(MESSAGES, st.lists(st.integers(1, 40), min_size=1))
+def test_however_the_bytes_are_cut_each_message_is_heard_once_and_in_order(
+    messages: list[tuple[bytes, bytes]], cuts: list[int]
+) -> None:
+    stream = confirmation([b"a", b"b"]) + b"".join(published(*message) for message in messages)
+    batches: list[Heard] = []
+
+    async def read() -> None:
+        reader, _ = wired(interest(), batches)
+        at, turn = 0, 0
+        while at < len(stream):
+            size = cuts[turn % len(cuts)]
+            reader.data_received(stream[at : at + size])
+            at, turn = at + size, turn + 1
+
+    asyncio.run(read())
+
+    for name in (b"a", b"b"):
+        heard = [payload for batch in batches for payload in batch.get(name, [])]
+        assert heard == [payload for channel, payload in messages if channel == name]
+
+
+async def test_one_read_with_many_messages_is_one_batch() -> None:
+    batches: list[Heard] = []
+    reader, _ = wired(interest(), batches)
+
+    reader.data_received(published(b"a", b"1") + published(b"b", b"2") + published(b"a", b"3"))
+
+    assert batches == [{b"a": [b"1", b"3"], b"b": [b"2"]}]
+
+
+async def test_answers_to_pings_are_signs_of_life_and_no_messages() -> None:
+    batches: list[Heard] = []
+    reader, wire = wired(interest(), batches)
+    reader.last_heard -= 100
+
+    reader.ping()
+    reader.data_received(b"*2\r\n$4\r\npong\r\n$0\r\n\r\n+PONG\r\n")
+
+    assert wire.commands == [[b"PING"]]
+    assert batches == []
+    assert asyncio.get_running_loop().time() - reader.last_heard < 1
+
+
+async def test_a_greeting_that_is_refused_says_why() -> None:
+    reader, _ = wired(interest())
+    greeting = asyncio.create_task(reader.greet("AUTH", "default", "wrong"))
+    await asyncio.sleep(0)
+
+    reader.data_received(b"-WRONGPASS invalid username-password pair\r\n")
+
+    with pytest.raises(ConnectionError, match="AUTH: WRONGPASS"):
+        await greeting
+
+
+async def test_a_connection_lost_during_the_greeting_is_an_error_and_no_cancellation() -> None:
+    reader, _ = wired(interest())
+    greeting = asyncio.create_task(reader.greet("CLIENT", "SETNAME", "x"))
+    await asyncio.sleep(0)
+
+    reader.connection_lost(None)
+
+    with pytest.raises(ConnectionError, match="hung up"):
+        await greeting
+    assert reader.lost.done()

@@ -1,0 +1,64 @@
+"""The README's tables say what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import fairlead
+from fairlead.codes import CLOSES, ERRORS
+from fairlead.sends import Sends
+from fairlead_gateway.edge.application import PATHS
+from fairlead_gateway.sessions.actions import RESERVED
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def _rows(first_column: str) -> set[tuple[str, ...]]:
+    """Rows of the table whose header begins with *first_column*, without that header."""
+    table = README.split(f"\n| {first_column} |", 1)[1].split("\n\n", 1)[0]
+    lines = [line for line in table.splitlines()[2:] if line.startswith("|")]
+    return {tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines}
+
+
+def _names(cells: set[str]) -> set[str]:
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_every_close_code_is_a_row() -> None:
+    assert _rows("code | word") == {(str(close.code), close.word, close.client) for close in CLOSES}
+
+
+def test_every_error_code_is_a_row() -> None:
+    assert _rows("code | meaning") == {(f"`{code}`", meaning) for code, meaning in ERRORS.items()}
+
+
+def test_every_action_is_a_row() -> None:
+    named = _names({row[0] for row in _rows("action")})
+
+    assert named == RESERVED - {"pong"}
+
+
+def test_every_path_is_a_row() -> None:
+    assert _names({row[0] for row in _rows("path")}) == set(PATHS)
+
+
+def test_every_way_of_sending_is_a_row_and_every_row_exists() -> None:
+    named = {call.partition("(")[0] for call in _names({row[0] for row in _rows("method")})}
+
+    assert {name for name in vars(Sends) if name.startswith(("send_to", "broadcast"))} <= named
+    assert not [name for name in named if not hasattr(fairlead.Backend, name)]
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.S))
+def test_every_snippet_compiles_and_names_what_exists(block: str) -> None:
+    source = "async def snippet():\n" + "\n".join(f"    {line}" for line in block.splitlines())
+    compile(source, "README.md", "exec")
+
+    for module, names in re.findall(r"from (fairlead\S*) import ([\w, ]+)", block):
+        imported = __import__(module, fromlist=["_"])
+        assert not [name for name in names.split(", ") if not hasattr(imported, name)]
+    for name in re.findall(r"fairlead\.(\w+)\(", block):
+        assert hasattr(fairlead, name)
