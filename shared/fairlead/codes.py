@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 
 class Close(NamedTuple):
-    """One reason to end a connection. The number says what to do: 40xx stop, 41xx back off, 42xx now, 44xx credentials."""
+    """One reason to end a connection. The number says what to do: 40xx stop, 41xx back off, 42xx now, 44xx login."""
 
     code: int
     word: str

@@ -41,9 +41,7 @@ class Envelope(NamedTuple):
 
     def seal(self) -> bytes:
         """The bytes to publish."""
-        return cast(
-            bytes, packb([VERSION, self.id, self.type, self.exclude, self.flags, self.trace, self.frame])
-        )
+        return cast(bytes, packb([VERSION, self.id, self.type, self.exclude, self.flags, self.trace, self.frame]))
 
 
 class Delivery(NamedTuple):

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import time_ns
-from functools import lru_cache
-from time import time_ns
 from typing import Final
 
 from fairlead.codec import MAX_BYTES, bounded, to_json

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from uuid import uuid4
 
 from redis.asyncio import Redis
+from websockets.exceptions import ConnectionClosed
 
 import fairlead
 from fairlead.backend import Backend
@@ -100,5 +101,5 @@ async def test_a_stopped_replica_leaves_nothing_behind(redis_url: str, redis: Re
 async def _greeting_or_code(one: Client) -> str | int:
     try:
         return str((await one.next())["type"])
-    except Exception:
-        return (await one.closed())[0]
+    except ConnectionClosed as end:
+        return end.rcvd.code if end.rcvd else 1006

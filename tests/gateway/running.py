@@ -155,9 +155,7 @@ class Gateway:
 
     def told(self, event: str, **facts: Any) -> list[Message]:
         """The events of this name with these facts, so far."""
-        return [
-            entry for entry in self.events if entry["event"] == event and facts.items() <= {**entry}.items()
-        ]
+        return [entry for entry in self.events if entry["event"] == event and facts.items() <= {**entry}.items()]
 
     async def hang_up(self) -> None:
         for client in self._clients:

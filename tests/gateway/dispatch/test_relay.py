@@ -151,7 +151,9 @@ SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(max_size=8), st.binary(max_size=8)
 )
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=8
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
 )
 FRAMES = st.one_of(st.just(b'{"a":1}'), st.binary(max_size=12).map(lambda inner: b"{" + inner + b"}"), VALUES)
 ENVELOPES = st.lists(VALUES, max_size=9) | st.tuples(

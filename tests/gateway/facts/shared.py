@@ -28,9 +28,7 @@ class Fact:
         self.seats = Seats(self.lane, names, replica, DURABLE_KINDS, 60)
         self.connections: dict[str, tuple[str, Sequence[str]]] = {}
         self.reseated = 0
-        self.leases = Leases(
-            self.lane, names, replica, lease_seconds, {"version": "test"}, self._reseat, self.seats
-        )
+        self.leases = Leases(self.lane, names, replica, lease_seconds, {"version": "test"}, self._reseat, self.seats)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def admit(

@@ -27,7 +27,6 @@ async def lane(redis: Redis) -> AsyncIterator[Lane]:
     await lane.aclose()
 
 
-
 async def test_answers_belong_to_their_commands_in_the_order_of_asking(lane: Lane, prefix: str) -> None:
     asked = [lane.call("INCR", f"{prefix}:counter") for _ in range(MAX_TOGETHER * 2 + 7)]
 
@@ -45,11 +44,15 @@ async def test_what_is_asked_while_a_batch_is_under_way_comes_after_it(lane: Lan
     assert await asyncio.gather(first, second, third) == [1, 2, [b"first", b"second"]]
 
 
-async def test_a_script_that_the_server_does_not_know_is_loaded_on_the_way(lane: Lane, redis: Redis, prefix: str) -> None:
+async def test_a_script_that_the_server_does_not_know_is_loaded_on_the_way(
+    lane: Lane, redis: Redis, prefix: str
+) -> None:
     await redis.script_flush()
     keys = (f"{prefix}:{{1}}:conns", f"{prefix}:{{1}}:online")
 
-    before, released = await asyncio.gather(lane.call("HSET", keys[0], "c1", "x"), lane.run(RELEASE, keys, ("42", "c1")))
+    before, released = await asyncio.gather(
+        lane.call("HSET", keys[0], "c1", "x"), lane.run(RELEASE, keys, ("42", "c1"))
+    )
 
     assert (before, released) == (1, [1, 0])
     assert await lane.run(RELEASE, keys, ("42", "c1")) == [0, 0]

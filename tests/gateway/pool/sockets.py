@@ -52,7 +52,9 @@ class RecordingSocket:
 
 def connection(user_id: str = "42", *, id: str = "", format: Format = Format.JSON) -> Connection:
     """A connection on a `RecordingSocket`, live from the start."""
-    return Connection(id or f"c{next(_numbers)}", Identity(user_id), RecordingSocket(), format, Meter(), 1_700_000_000.0)
+    return Connection(
+        id or f"c{next(_numbers)}", Identity(user_id), RecordingSocket(), format, Meter(), 1_700_000_000.0
+    )
 
 
 def socket_of(connection: Connection) -> RecordingSocket:

@@ -56,7 +56,9 @@ def test_a_refused_spend_costs_nothing(rate: float, gaps: list[float]) -> None:
 
 
 @given(RATES, RATES, st.lists(SIZES, min_size=1, max_size=100))
-def test_after_the_wait_that_was_named_the_same_spend_passes(per_s: float, bytes_per_s: float, sizes: list[int]) -> None:
+def test_after_the_wait_that_was_named_the_same_spend_passes(
+    per_s: float, bytes_per_s: float, sizes: list[int]
+) -> None:
     meter, now = Meter(), 1000.0
 
     for size in sizes:

@@ -107,7 +107,9 @@ async def test_without_claims_nothing_of_others_is_heard(gateway: Gateway, chann
     assert (await client.ask("subscribe", channels=[channel]))["code"] == "forbidden"
 
 
-@pytest.mark.parametrize("channel", ["nonsense", "topic:", "topic:a b", "topic:*", "Topic:x", "topic:" + "x" * 129, ":x"])
+@pytest.mark.parametrize(
+    "channel", ["nonsense", "topic:", "topic:a b", "topic:*", "Topic:x", "topic:" + "x" * 129, ":x"]
+)
 async def test_what_is_no_channel_is_an_invalid_message(gateway: Gateway, channel: str) -> None:
     client = await gateway.connect()
 

@@ -124,7 +124,9 @@ async def test_a_message_of_the_wrong_shape_is_told_which_field(
     assert (error["code"], error["detail"]["field"]) == ("invalid_message", field)
 
 
-@pytest.mark.parametrize("content", [None, 0, "", [], {}, "Größe 𝄞 \u0000 \u2028", 2**64 - 1, -(2**63), 1.5e300, {"a": [{}]}])
+@pytest.mark.parametrize(
+    "content", [None, 0, "", [], {}, "Größe 𝄞 \u0000 \u2028", 2**64 - 1, -(2**63), 1.5e300, {"a": [{}]}]
+)
 async def test_any_content_that_codecs_carry_arrives_as_it_was(gateway: Gateway, content: object) -> None:
     _, (alice, bob) = await conversation(gateway)
 

@@ -204,7 +204,8 @@ def test_an_action_that_is_missing_or_no_string_is_an_invalid_message(frame: dic
 
 
 @pytest.mark.parametrize(
-    ("id", "ref"), [("q1", "q1"), ("", ""), ("x" * 128, "x" * 128), ("x" * 129, None), (7, None), (None, None), ([], None)]
+    ("id", "ref"),
+    [("q1", "q1"), ("", ""), ("x" * 128, "x" * 128), ("x" * 129, None), (7, None), (None, None), ([], None)],
 )
 def test_an_id_is_echoed_as_far_as_it_is_one(id: object, ref: str | None) -> None:
     assert ref_of({"id": id}) == ref
