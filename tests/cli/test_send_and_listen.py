@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
+import redis
 
 from fairlead.names import Names
 from fairlead_gateway.cli.output import Status
@@ -21,15 +23,15 @@ SECONDS = 20.0
 
 def listener(replica: Replica, *args: str) -> subprocess.Popen[str]:
     """``fairlead listen`` in a process of its own, connected."""
+    opened = openings(replica)
     command = [sys.executable, "-m", "fairlead_gateway", "listen", "--url", replica.url, *args]
     process = subprocess.Popen(command, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    opened = len([event for event in replica.events() if event["event"] == "connection opened"])
-    wait_until(
-        lambda: [event["event"] for event in replica.events()].count("connection opened") > opened,
-        SECONDS,
-        "the listener is connected",
-    )
+    wait_until(lambda: openings(replica) > opened, SECONDS, "the listener is connected")
     return process
+
+
+def openings(replica: Replica) -> int:
+    return [event["event"] for event in replica.events()].count("connection opened")
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -72,8 +74,6 @@ def test_other_channels_are_heard_when_asked_for(replica: Replica, fairlead: Fai
 
 
 def _redis(*command: str) -> int:
-    import redis
-
     with redis.Redis.from_url(os.environ["FAIRLEAD_REDIS_URL"], decode_responses=True) as client:
         return int(client.execute_command(*command)[1])
 
@@ -118,8 +118,6 @@ def test_a_channel_that_the_token_does_not_allow_is_told_as_an_error(replica: Re
 
 
 def test_ctrl_c_ends_listening_without_a_traceback(replica: Replica) -> None:
-    import signal
-
     client = listener(replica, "--user", "42")
 
     client.send_signal(signal.SIGINT)

@@ -95,7 +95,7 @@ def test_a_mistake_is_one_line_and_a_status(mistake: str, fairlead: Fairlead, mo
 
 
 def test_a_mistake_does_not_repeat_a_secret(fairlead: Fairlead, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAIRLEAD_REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")
+    monkeypatch.setenv("FAIRLEAD_REDIS_URL", "nonsense://:hunter2@127.0.0.1:1/0")
     monkeypatch.setenv("FAIRLEAD_JWT_SECRET", "hunter3")
 
     said = fairlead("send", "user:42", HELLO).err + fairlead("serve").err

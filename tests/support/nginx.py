@@ -28,7 +28,7 @@ def shipped() -> str:
 
 def directive(name: str) -> str:
     """The arguments of the directive *name*, which must be there exactly once."""
-    found: list[str] = re.findall(rf"^\s*{re.escape(name)}\s+([^;]*);", shipped(), re.MULTILINE)
+    found: list[str] = re.findall(rf"^\s*{re.escape(name)}\b\s*([^;]*);", shipped(), re.MULTILINE)
     (arguments,) = found
     return arguments
 

@@ -160,6 +160,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._state is not State.OPENING:
             return
         self._state = State.OPEN
+        self.heard_at = self._loop.time()
         self.subprotocol = subprotocol
         self.remote = remote
         self._transport.set_write_buffer_limits(high=self.limits.max_outbox_bytes)

@@ -130,10 +130,11 @@ class Seats:
         """
         Show the connection in *channels*, and read where they stand.
 
-        :param all_channels: everything it is in now, for whoever has to sweep after us.
+        :param all_channels: everything it is in now, for whoever has to sweep after us; what it hears anyway is not
+            among them, and is only read.
         """
         self._hold(connection_id, user_id, all_channels)
-        self._appear(connection_id, user_id, channels)
+        self._appear(connection_id, user_id, [channel for channel in channels if channel in all_channels])
         return await self._positions(channels)
 
     def leave(self, connection_id: str, user_id: str, channels: Sequence[str], all_channels: Sequence[str]) -> None:

@@ -37,7 +37,7 @@ def gone(replica: Replica, connection: Connection, code: int, reason: str) -> No
     replica.heartbeats.drop(connection, connection.heartbeat_at)
     forget_expiry(replica, connection)
     channels = connection.channels
-    for channel in (*channels, *own_channels(connection)):
+    for channel in (*channels, *seating.own_channels(connection)):
         if replica.pool.leave(connection, channel):
             replica.interest.release(channel)
     replica.pool.exit(connection.id)
@@ -49,15 +49,10 @@ def gone(replica: Replica, connection: Connection, code: int, reason: str) -> No
         replica.events.emit("disconnection", **facts)
 
 
-def own_channels(connection: Connection) -> tuple[str, str, str]:
-    """What every connection hears without asking."""
-    return f"user:{connection.user_id}", f"connection:{connection.id}", "broadcast"
-
-
 def expect_expiry(replica: Replica, connection: Connection) -> None:
     """Have the connection closed when its token ends (T4)."""
     expires_at = connection.identity.expires_at
-    if expires_at is not None:
+    if expires_at is not None and connection.joined:
         connection.expires_at = replica.expiries.put(connection, _second(replica, expires_at))
 
 

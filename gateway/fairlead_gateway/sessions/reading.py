@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import orjson
 from pydantic import BaseModel, ValidationError
 
-from fairlead.codec import from_msgpack
+from fairlead.codec import from_json, from_msgpack
 from fairlead.errors import InvalidJson, InvalidMessage
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -24,7 +23,7 @@ def read_frame(payload: bytes, is_text: bool, speaks_msgpack: bool, max_depth: i
     if is_text == speaks_msgpack:
         expected, got = ("binary", "text") if speaks_msgpack else ("text", "binary")
         raise InvalidMessage(f"this connection agreed on {expected} frames, and this one is {got}")
-    frame = from_msgpack(payload) if speaks_msgpack else _from_json(payload)
+    frame = from_msgpack(payload) if speaks_msgpack else from_json(payload)
     if not isinstance(frame, dict):
         raise InvalidMessage('send a map such as {"action":"ping"}')
     if payload.count(b"{") + payload.count(b"[") > max_depth or speaks_msgpack:
@@ -56,17 +55,10 @@ def checked(model: type[Model], frame: Mapping[str, Any]) -> Model:
         raise InvalidMessage(f"{field}: {first['msg']}" if field else first["msg"], field=field) from None
 
 
-def _from_json(payload: bytes) -> Any:
-    try:
-        return orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        raise InvalidJson(f"not JSON: {error.msg} at character {error.pos}") from None
-
-
 def _check_depth(value: object, max_depth: int) -> None:
     """Breadth first, so that our own stack never grows with a client's nesting."""
     level = [value]
-    for _ in range(max_depth + 1):
+    for _ in range(max_depth):
         inner: list[object] = []
         for item in level:
             if isinstance(item, dict):

@@ -15,7 +15,7 @@ from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions import heartbeat, leaving
 from fairlead_gateway.sessions.actions import BUILTINS
 from fairlead_gateway.sessions.context import Context
-from fairlead_gateway.sessions.handlers import Next, answer
+from fairlead_gateway.sessions.handlers import answer
 from fairlead_gateway.sessions.reading import action_of, checked, read_frame, ref_of
 from fairlead_gateway.sessions.replica import Replica
 
@@ -45,7 +45,6 @@ class Receiver:
         settings = replica.settings
         self._per_message = 1 / settings.rate_messages_per_second if settings.rate_messages_per_second else 0.0
         self._per_byte = 1 / settings.rate_bytes_per_second if settings.rate_bytes_per_second else 0.0
-        self._perform: Next = replica.handlers.around(self._do)
 
     # -- Listener --------------------------------------------------------------------------------
 
@@ -57,10 +56,10 @@ class Receiver:
         ref = None
         try:
             wait = connection.meter.spend(self._now(), len(payload), self._per_message, self._per_byte)
-            if wait:
-                raise RateLimited("too many messages or bytes; wait before the next", retry_ms=int(wait * 1000) + 1)
             frame = read_frame(payload, is_text, bool(connection.format & 1), replica.settings.max_message_depth)
             ref = ref_of(frame)
+            if wait:
+                raise RateLimited("too many messages or bytes; wait before the next", retry_ms=int(wait * 1000) + 1)
             action = action_of(frame)
             if action == "ping":
                 replica.voice.pong(connection, ref, frame.get("timestamp"))
@@ -109,7 +108,9 @@ class Receiver:
         limit = self._replica.settings.message_timeout_seconds
         try:
             async with asyncio.timeout(limit) as deadline:
-                result = await self._perform(frame, Context(self._replica, connection))
+                perform = self._replica.handlers.around(self._do)
+                result = await perform(frame, Context(self._replica, connection))
+            self._replica.voice.reply(connection, ref, result if isinstance(result, dict) else {"result": result})
         except FairleadError as error:
             self._refuse(connection, ref, error)
         except TimeoutError as error:
@@ -117,10 +118,13 @@ class Receiver:
                 self._fault(connection, ref, frame, error)
             else:
                 self._refuse(connection, ref, HandlerTimeout(f"no answer within {limit:g} s; ask again, or ask less"))
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            # Not we were cancelled, but something that a handler awaited.
+            self._fault(connection, ref, frame, error)
         except Exception as error:  # noqa: BLE001 - a handler's fault, whatever it is, ends as an error frame
             self._fault(connection, ref, frame, error)
-        else:
-            self._replica.voice.reply(connection, ref, result if isinstance(result, dict) else {"result": result})
 
     async def _do(self, frame: dict[str, Any], context: Context) -> Any:
         """The innermost step, inside all middleware: the action itself."""
@@ -144,7 +148,7 @@ class Receiver:
         if connection.meter.err(self._now(), replica.settings.max_errors_per_minute):
             leaving.end(replica, connection, codes.FLOODING, "too many errors")
 
-    def _fault(self, connection: Connection, ref: str | None, frame: dict[str, Any], error: Exception) -> None:
+    def _fault(self, connection: Connection, ref: str | None, frame: dict[str, Any], error: BaseException) -> None:
         log.error("action failed", action=frame.get("action"), connection_id=connection.id, exc_info=error)
         self._replica.events.emit("error", error=error, connection_id=connection.id, action=frame.get("action"))
         self._refuse(connection, ref, Fault("something went wrong here; it was logged"))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import structlog
+
+from fairlead.errors import NotFound, RateLimited, Unavailable
 from fairlead.messages import push
 from fairlead.names import id_of
 from fairlead_gateway.facts.seats import Position
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions.replica import Replica
+
+log = structlog.get_logger(__name__)
 
 
 async def sit(replica: Replica, connection: Connection, channels: Sequence[str]) -> Mapping[str, Position]:
@@ -17,13 +22,22 @@ async def sit(replica: Replica, connection: Connection, channels: Sequence[str])
 
     The pool is written before Redis is asked, so that two who join at once find each other; the position is read after
     Redis has confirmed, so that nothing falls between what was before and what comes live.
+
+    :raises RateLimited: more channels than one connection may hear.
+    :raises NotFound: it has ended meanwhile.
     """
-    new = [channel for channel in dict.fromkeys(channels) if channel not in connection.channels]
+    heard = {*connection.channels, *own_channels(connection)}
+    new = [channel for channel in dict.fromkeys(channels) if channel not in heard]
+    limit = replica.settings.max_channels_per_connection
+    if new and len(connection.channels) + len(new) > limit:
+        raise RateLimited(f"a connection may hear {limit} channels; leave some first", limit=limit)
     connection.channels += tuple(new)
     for channel in new:
         replica.pool.join(connection, channel)
     try:
         await replica.interest.want(*channels)
+        if not connection.joined:
+            raise NotFound("this connection has ended")
         return await replica.seats.join(connection.id, connection.user_id, channels, connection.channels)
     except BaseException:
         _get_up(replica, connection, new)
@@ -33,7 +47,7 @@ async def sit(replica: Replica, connection: Connection, channels: Sequence[str])
 def stand_up(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:
     """Let *connection* hear *channels* no more; those it does not hear are passed over."""
     heard = [channel for channel in channels if channel in connection.channels]
-    if heard:
+    if heard and connection.joined:
         _get_up(replica, connection, heard)
         replica.seats.leave(connection.id, connection.user_id, heard, connection.channels)
 
@@ -43,7 +57,10 @@ async def announce(replica: Replica, connection: Connection, event: str, channel
     facts = {"user_id": connection.user_id, "connection_id": connection.id, "session_id": id_of(channel)}
     envelope = push({"type": event, **facts}, channel, sender=f"user:{connection.user_id}")
     replica.events.emit(event, **facts)
-    await replica.publisher.publish(channel, envelope, durable=False)
+    try:
+        await replica.publisher.publish(channel, envelope, durable=False)
+    except Unavailable as error:
+        log.warning("not announced", about=event, channel=channel, why=error.message)
 
 
 async def reseat(replica: Replica, connection: Connection) -> None:
@@ -57,6 +74,23 @@ async def reseat(replica: Replica, connection: Connection) -> None:
             limit=0,
             policy="keep",
         )
+        await ensure_still_there(replica, connection)
+
+
+async def ensure_still_there(replica: Replica, connection: Connection) -> None:
+    """
+    Take back what an admission wrote for a connection that ended before it was answered.
+
+    :raises NotFound: it has ended.
+    """
+    if not connection.joined:
+        await replica.seats.release(connection.id, connection.user_id, connection.channels)
+        raise NotFound("this connection has ended")
+
+
+def own_channels(connection: Connection) -> tuple[str, str, str]:
+    """What every connection hears without asking."""
+    return f"user:{connection.user_id}", f"connection:{connection.id}", "broadcast"
 
 
 def _get_up(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:

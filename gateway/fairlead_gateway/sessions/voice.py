@@ -29,7 +29,7 @@ class Voice:
     def reply(self, connection: Connection, ref: str | None, result: Mapping[str, Any]) -> None:
         """The one answer to an action that carried an id; without one there is nothing to answer."""
         if ref is not None:
-            self.say(connection, {"type": "reply", "ref": ref, "ok": True, **result})
+            self.say(connection, {**result, "type": "reply", "ref": ref, "ok": True})
 
     def error(self, connection: Connection, ref: str | None, error: FairleadError) -> None:
         """Say what was wrong; costs the sender nothing else."""

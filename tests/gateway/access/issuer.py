@@ -45,7 +45,7 @@ def jwk_of(key: PrivateKey, algorithm: str, kid: str, **extra: Any) -> dict[str,
 
 def good(**claims: Any) -> dict[str, Any]:
     """Claims that let user 42 in for a minute; None takes one away."""
-    whole = {"sub": "42", "exp": int(time.time()) + 60, **claims}
+    whole = {"sub": "42", "exp": int(time.time()) + 3600, **claims}
     return {name: value for name, value in whole.items() if value is not None}
 
 

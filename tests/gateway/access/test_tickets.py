@@ -16,7 +16,7 @@ from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.access.rejected import TokenRejected
 from fairlead_gateway.access.tickets import LIFETIME_SECONDS, Tickets
 
-ADA = Identity("ada", "admin", {"sessions": ("s1", "team-*")}, time.time() + 60, "phone", {"username": "Ada"})
+ADA = Identity("ada", "admin", {"sessions": ("s1", "team-*")}, time.time() + 3600, "phone", {"username": "Ada"})
 
 
 @pytest.fixture

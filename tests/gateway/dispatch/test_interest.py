@@ -147,10 +147,10 @@ async def test_an_unused_channel_is_kept_for_a_second_and_then_given_up(
 
     desk.release("topic:t")
     pass_seconds(LINGER_SECONDS * 0.9)
-    desk.interest.give_up_unused()
+    desk.interest.tidy()
     kept = list(desk.wire.commands)
     pass_seconds(LINGER_SECONDS * 0.2)
-    desk.interest.give_up_unused()
+    desk.interest.tidy()
 
     assert kept == []
     assert desk.wire.commands == [[b"UNSUBSCRIBE", redis_name("topic:t")]]
@@ -168,7 +168,7 @@ async def test_a_channel_wanted_again_while_it_lingers_is_not_given_up(
     desk.release("topic:t")
     await done(await desk.want("topic:t"))
     pass_seconds(LINGER_SECONDS * 5)
-    desk.interest.give_up_unused()
+    desk.interest.tidy()
 
     assert desk.wire.commands == []
     assert desk.interest.channel_of(redis_name("topic:t")) == "topic:t"
@@ -182,7 +182,7 @@ async def test_a_channel_given_up_is_asked_for_again_when_wanted(
     await done(task)
     desk.release("topic:t")
     pass_seconds(LINGER_SECONDS * 2)
-    desk.interest.give_up_unused()
+    desk.interest.tidy()
     desk.wire.commands.clear()
 
     task = await desk.want("topic:t")

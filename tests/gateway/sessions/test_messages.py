@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from tests.gateway.running import Client, Gateway, new_session, new_user
@@ -48,7 +46,9 @@ async def test_another_device_of_the_sender_hears_it(gateway: Gateway) -> None:
 async def test_offsets_grow_by_one_and_everybody_hears_the_same_order(gateway: Gateway) -> None:
     _, (alice, bob, carol) = await conversation(gateway, 3)
 
-    await asyncio.gather(*(speaker.ask("message", content=n) for n in range(10) for speaker in (alice, bob)))
+    for n in range(10):
+        await alice.say("message", content=n)
+        await bob.say("message", content=n)
 
     heard = [await carol.hear("new_message") for _ in range(20)]
     offsets = [message["offset"] for message in heard]

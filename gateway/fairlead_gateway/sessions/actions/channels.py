@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.errors import Forbidden, InvalidMessage, RateLimited
+from fairlead.errors import Forbidden, InvalidMessage
 from fairlead.names import checked_channel, kind_of
 from fairlead_gateway.sessions import seating
 from fairlead_gateway.sessions.context import Context
@@ -31,13 +31,7 @@ async def unsubscribe(context: Context, frame: Unsubscribe) -> dict[str, Any]:
 
 
 async def ensure_allowed(context: Context, channels: list[str]) -> None:
-    """
-    :raises Forbidden: naming every channel that the claims and the authorizer do not allow.
-    :raises RateLimited: more channels than one connection may hear.
-    """
-    limit = context.replica.settings.max_channels_per_connection
-    if len(set(channels) | set(context.connection.channels)) > limit:
-        raise RateLimited(f"a connection may hear {limit} channels; unsubscribe from some first", limit=limit)
+    """:raises Forbidden: naming every channel that the claims and the authorizer do not allow."""
     authorizer = context.replica.authorizer
     denied = [name for name in channels if not await authorizer.allows(context.identity, "subscribe", name)]
     if denied:

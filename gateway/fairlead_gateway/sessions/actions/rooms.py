@@ -16,11 +16,13 @@ async def join_session(context: Context, frame: JoinSession) -> dict[str, Any]:
     name = channel("session", frame.session_id)
     if not await context.replica.authorizer.allows(context.identity, "join", name):
         raise Forbidden(f"you are not a member of session {frame.session_id}", channels=[name])
+    was_there = name in context.connection.channels
     positions = await seating.sit(context.replica, context.connection, [name])
     context.connection.session_id = frame.session_id
-    # A task, so that the reply is written before the news of it.
-    news = seating.announce(context.replica, context.connection, "session_joined", name)
-    context.replica.tasks.start(news, name="session_joined")
+    if not was_there:
+        # A task, so that the reply is written before the news of it.
+        news = seating.announce(context.replica, context.connection, "session_joined", name)
+        context.replica.tasks.start(news, name="session_joined")
     return {
         "session_id": frame.session_id,
         "channels": {channel: position.public(None) for channel, position in positions.items()},

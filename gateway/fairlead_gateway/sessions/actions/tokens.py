@@ -22,10 +22,10 @@ async def refresh(context: Context, frame: Refresh) -> dict[str, Any]:
     if identity.user_id != connection.user_id:
         leaving.end(replica, connection, codes.FORBIDDEN, "refresh with the token of another user")
         raise Forbidden("this token belongs to another user")
+    allows = replica.authorizer.allows
+    lost = [name for name in connection.channels if not await allows(identity, "subscribe", name)]
     leaving.forget_expiry(replica, connection)
     connection.identity = identity
     leaving.expect_expiry(replica, connection)
-    allows = replica.authorizer.allows
-    lost = [name for name in connection.channels if not await allows(identity, "subscribe", name)]
     seating.stand_up(replica, connection, lost)
     return {"expires_at": identity.expires_at, "removed": lost}

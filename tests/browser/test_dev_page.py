@@ -1,0 +1,124 @@
+"""The page of ``fairlead dev`` in a real browser: two people on two replicas see each other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import pytest
+
+import fairlead
+from tests.support.browser import BINARY, Page
+from tests.support.redis import free_port
+from tests.support.replica import Replica
+
+pytestmark = pytest.mark.skipif(BINARY is None, reason="chromium is not installed")
+
+SAY = """(index, text) => {
+  const form = document.querySelectorAll(".seat .say")[index];
+  form.text.value = text;
+  form.requestSubmit();
+}"""
+LINES = """(index, kind) => [...document.querySelectorAll(".seat")[index].querySelectorAll(`.said .${kind}`)]
+  .map((line) => line.firstChild.textContent)"""
+STATES = "[...document.querySelectorAll('.seat .state')].map((state) => state.textContent).join()"
+
+
+@pytest.fixture(scope="module")
+def page_prefix() -> str:
+    return f"t{uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="module")
+def pair(redis_url: str, page_prefix: str) -> Iterator[list[Replica]]:
+    """Two replicas that serve the page, as ``fairlead dev`` starts them."""
+    ports = free_port(), free_port()
+    origins = ",".join(f"http://127.0.0.1:{port}" for port in ports)
+    fleet = [
+        Replica(redis_url, page_prefix, name=f"dev-{port}", port=port, demo=origins, allowed_origins=origins)
+        for port in ports
+    ]
+    with fleet[0], fleet[1]:
+        yield fleet
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with Page() as tab:
+        yield tab
+
+
+async def both_connected(page: Page) -> None:
+    await page.until(f"{STATES} === 'connected,connected'")
+
+
+async def said(page: Page, index: int, kind: str, text: str) -> None:
+    await page.until(f"({LINES})({index}, '{kind}').includes({text!r})")
+
+
+async def test_each_sees_on_the_other_replica_what_the_other_says(page: Page, pair: list[Replica]) -> None:
+    await page.open(f"{pair[0].http}/")
+    await both_connected(page)
+    replicas = await page.evaluate("[...document.querySelectorAll('[data-fact=replica]')].map((e) => e.textContent)")
+
+    await page.evaluate(f"({SAY})(0, 'hello ben')")
+    await said(page, 1, "theirs", "hello ben")
+    await page.evaluate(f"({SAY})(1, 'hello ada')")
+    await said(page, 0, "theirs", "hello ada")
+
+    assert await page.evaluate(f"({LINES})(0, 'mine').length") == 1
+    assert [name.startswith(replica.name) for name, replica in zip(replicas, pair, strict=True)] == [True, True]
+    assert page.complaints == []
+
+
+async def test_a_message_of_a_backend_is_shown_as_text_whatever_it_holds(
+    page: Page, pair: list[Replica], redis_url: str, page_prefix: str
+) -> None:
+    evil = "<img src=x onerror=document.title='owned'>"
+    await page.open(f"{pair[1].http}/demo")
+    await both_connected(page)
+
+    async with fairlead.connect(redis_url, prefix=page_prefix) as backend:
+        await backend.send_to_session("lobby", {"type": "new_message", "content": evil})
+    await said(page, 0, "theirs", evil)
+
+    assert await page.evaluate("document.title") == "fairlead"
+    assert page.complaints == []
+
+
+async def test_a_client_finds_back_when_its_replica_is_killed(page: Page, pair: list[Replica]) -> None:
+    await page.open(f"{pair[0].http}/")
+    await both_connected(page)
+
+    pair[1].kill()
+    await page.until(f"!{STATES}.endsWith('connected') && {STATES}.startsWith('connected')")
+    pair[1].start()
+    await both_connected(page)
+    await page.evaluate(f"({SAY})(0, 'welcome back')")
+
+    await said(page, 1, "theirs", "welcome back")
+
+
+async def test_a_token_that_is_not_ours_is_refused_for_good_and_said_so(page: Page, pair: list[Replica]) -> None:
+    await page.open(f"{pair[0].http}/")
+    await both_connected(page)
+
+    await page.evaluate(
+        """(() => {
+          const form = document.querySelector(".seat .enter");
+          form.token.value = "a.b.c";
+          form.requestSubmit();
+        })()"""
+    )
+
+    await page.until(f"{STATES}.startsWith('stopped: 4403')")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True), (320, False)])
+async def test_the_page_fits_the_window(page: Page, pair: list[Replica], width: int, dark: bool) -> None:
+    await page.open(f"{pair[0].http}/", width=width, dark=dark)
+    await both_connected(page)
+
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    tops = await page.evaluate("[...document.querySelectorAll('.seat')].map((seat) => seat.offsetTop)")
+    assert len(set(tops)) == (1 if width > 600 else 2)
