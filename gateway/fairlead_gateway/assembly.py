@@ -6,10 +6,8 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import structlog
 
@@ -42,9 +40,6 @@ from fairlead_gateway.sessions.replica import Replica
 from fairlead_gateway.sessions.tasks import Tasks
 from fairlead_gateway.settings import Settings
 from fairlead_gateway.wire.limits import WireLimits
-
-if TYPE_CHECKING:
-    from fairlead_gateway.manager import Plugin
 
 log = structlog.get_logger(__name__)
 
@@ -163,23 +158,6 @@ def wire_limits(settings: Settings) -> WireLimits:
         max_outbox_bytes=settings.max_outbox_bytes,
         compression=settings.compression,
     )
-
-
-def plugins(paths: Iterable[str]) -> list[Plugin]:
-    """
-    The plugins named ``package.module:name``.
-
-    :raises ValueError: one cannot be found; says which.
-    """
-    return [_imported(path) for path in paths]
-
-
-def _imported(path: str) -> Any:
-    module, _, name = path.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"FAIRLEAD_PLUGINS: {path!r} is not package.module:name of a plugin ({error})") from error
 
 
 def _replica_id(settings: Settings) -> str:

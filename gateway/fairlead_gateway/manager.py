@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from starlette.websockets import WebSocket
 
@@ -13,12 +13,13 @@ from fairlead.envelope import Envelope
 from fairlead.messages import SYSTEM
 from fairlead.sends import Message, Sends
 from fairlead.sent import Sent
-from fairlead_gateway.assembly import Assembly, plugins, wire_limits
+from fairlead_gateway.assembly import Assembly, wire_limits
 from fairlead_gateway.edge.application import Application
 from fairlead_gateway.edge.demo import demo_routes
 from fairlead_gateway.edge.guest import Guests
 from fairlead_gateway.edge.routes import routes
 from fairlead_gateway.monitor import ConnectionMonitor
+from fairlead_gateway.plugins import Plugin, named
 from fairlead_gateway.pool import ConnectionInfo
 from fairlead_gateway.server import ServerTask, server_config
 from fairlead_gateway.sessions.events import EventHandler
@@ -26,12 +27,6 @@ from fairlead_gateway.sessions.handlers import Handler, Middleware
 from fairlead_gateway.settings import Settings
 
 Sending: TypeAlias = Coroutine[Any, Any, Sent]
-
-
-class Plugin(Protocol):
-    """Something that installs handlers, middleware and event handlers of its own."""
-
-    def install(self, manager: WebSocketManager) -> None: ...
 
 
 class WebSocketManager(Sends[Sending]):
@@ -62,7 +57,7 @@ class WebSocketManager(Sends[Sending]):
         self._server: ServerTask | None = None
         http = routes(self._parts, replica.verifier, self._parts.tickets)
         self.app = Application(self._parts.endpoint, [*http, *demo_routes(self.settings)], self.lifespan)
-        for plugin in plugins(self.settings.plugins):
+        for plugin in named(self.settings.plugins):
             self.install(plugin)
 
     # -- life ------------------------------------------------------------------------------------
