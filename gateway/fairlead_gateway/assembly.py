@@ -100,7 +100,7 @@ class Assembly:
 
     async def start(self) -> None:
         """Begin to listen to Redis and to beat; returns at once, whether Redis is there or not (see `readiness`)."""
-        self.is_running = True
+        self.is_running = self.endpoint.is_open = True
         self._services.start(self._link.run(), name="link")
         self._services.start(self._leases.run(), name="lease")
         self._services.start(self._leases.run_sweeps(), name="sweeps")

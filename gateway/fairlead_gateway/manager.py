@@ -197,7 +197,7 @@ class WebSocketManager(Sends[Sending]):
             "running": self._parts.is_running,
             "replica": self.replica_id,
             "host": self.settings.host,
-            "port": self.settings.port,
+            "port": self._server.port if self._server is not None else self.settings.port,
             "active_connections": len(self.pool),
             "channels": sum(1 for _ in self.pool.channels()),
         }

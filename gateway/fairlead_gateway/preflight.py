@@ -112,7 +112,7 @@ RULES: Final = (
     ),
     Rule(
         "any_proxy",
-        lambda settings: "*" in settings.forwarded_allow_ips,
+        lambda settings: any(everybody in settings.forwarded_allow_ips for everybody in ("*", "/0")),
         "any client may claim any address: set FAIRLEAD_FORWARDED_ALLOW_IPS to the addresses of your proxies",
         public_only=True,
         waivable=True,

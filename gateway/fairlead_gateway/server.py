@@ -50,6 +50,7 @@ class ServerTask:
     def __init__(self, server: uvicorn.Server, task: asyncio.Task[None]) -> None:
         self._server = server
         self._task = task
+        self.port = int(server.servers[0].sockets[0].getsockname()[1])
 
     @classmethod
     async def start(cls, config: uvicorn.Config) -> ServerTask:
@@ -59,18 +60,23 @@ class ServerTask:
         :raises RuntimeError: the server did not start, for instance because the port is taken.
         """
         server = _Embedded(config)
-        task = asyncio.get_running_loop().create_task(server.serve(), name="server")
+        task = asyncio.get_running_loop().create_task(_serve(server), name="server")
         while not server.started:
             if task.done():
-                raise RuntimeError(f"the server did not start on {config.host}:{config.port}")
+                error = RuntimeError(f"the server did not start on {config.host}:{config.port}; see its log")
+                raise error from task.exception()
             await asyncio.sleep(0.01)
         return cls(server, task)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.servers[0].sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """End it, and wait until it has ended."""
         self._server.should_exit = True
         await self._task
+
+
+async def _serve(server: uvicorn.Server) -> None:
+    """uvicorn ends the whole program when it cannot start (0.54)."""
+    try:
+        await server.serve()
+    except SystemExit as error:
+        raise RuntimeError(f"uvicorn gave up with exit status {error.code}") from error

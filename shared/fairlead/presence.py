@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from fairlead.codec import from_json
 from fairlead.errors import InvalidJson, InvalidMessage
-from fairlead.names import PARTITIONS, Names, channel, checked_channel, checked_id, partition_of
+from fairlead.names import PARTITIONS, Names, channel, checked_channel, checked_id, id_of, kind_of, partition_of
 
 Answer = TypeVar("Answer")
 
@@ -51,9 +52,12 @@ def is_online(names: Names, user_id: str) -> Question[bool]:
 
 
 def members_of(names: Names, channel: str) -> Question[list[Member]]:
-    """Connections that are in a channel now."""
-    here = names.here(checked_channel(channel))
-    return Question([("HGETALL", here), ("ZRANGE", names.replicas, "0", "-1", "WITHSCORES"), ("TIME",)], _present)
+    """Connections that are in a channel now; a user's own channel is heard by all connections of that user."""
+    name = checked_channel(channel)
+    is_user = kind_of(name) == "user"
+    key = names.conns(id_of(name)) if is_user else names.here(name)
+    commands = [("HGETALL", key), ("ZRANGE", names.replicas, "0", "-1", "WITHSCORES"), ("TIME",)]
+    return Question(commands, partial(_present, partial(_seat, id_of(name)) if is_user else _member))
 
 
 def _members(names: Names, verb: str, session_id: str, user_ids: Iterable[str]) -> Question[None]:
@@ -64,13 +68,13 @@ def _members(names: Names, verb: str, session_id: str, user_ids: Iterable[str]) 
     return Question([(verb, key, *users)] if users else [], lambda _: None)
 
 
-def _present(replies: list[Any]) -> list[Member]:
+def _present(member: Callable[[bytes, bytes], Member | None], replies: list[Any]) -> list[Member]:
     """Members whose replica's lease has not ended, by connection id; what makes no sense is left out."""
     here, leases, (seconds, micros) = replies
     now_ms = int(seconds) * 1000 + int(micros) / 1000
     alive = {replica.decode() for replica, until in _pairs(leases) if float(until) > now_ms}
-    members = [_member(connection_id, value) for connection_id, value in sorted(_pairs(here))]
-    return [member for member in members if member and member.replica in alive]
+    members = [member(connection_id, value) for connection_id, value in sorted(_pairs(here))]
+    return [one for one in members if one and one.replica in alive]
 
 
 def _member(connection_id: bytes, value: bytes) -> Member | None:
@@ -82,6 +86,12 @@ def _member(connection_id: bytes, value: bytes) -> Member | None:
         case {"user_id": str(user_id), "replica": str(replica)}:
             return Member(connection_id.decode(errors="replace"), user_id, replica)
     return None
+
+
+def _seat(user_id: str, connection_id: bytes, value: bytes) -> Member | None:
+    """From ``<ms since epoch> <replica> <device>``, as a replica writes down the connections of a user."""
+    parts = value.decode(errors="replace").split(" ")
+    return Member(connection_id.decode(errors="replace"), user_id, parts[1]) if len(parts) == 3 else None
 
 
 def _pairs(reply: Mapping[bytes, bytes] | Sequence[bytes]) -> list[tuple[bytes, bytes]]:

@@ -114,9 +114,11 @@ class Publisher:
             return posted.answer
         self._waiting.append(posted)
         self._waiting_bytes += len(body)
-        self._wake.set()
         if self._task is None or self._task.done():
+            # The one before may have been waited for in another loop.
+            self._wake = asyncio.Event()
             self._task = loop.create_task(self._run(), name="fairlead publisher")
+        self._wake.set()
         return posted.answer
 
     async def aclose(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from fairlead_gateway import cli
+from fairlead_gateway.cli.commands import run
 from tests.support.replica import SECRET, Replica
 
 
@@ -48,7 +48,7 @@ def fairlead(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     def call(*args: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["fairlead", *args])
         capsys.readouterr()
-        status = cli.run()
+        status = run()
         said = capsys.readouterr()
         return Outcome(status, said.out, said.err)
 

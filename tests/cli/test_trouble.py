@@ -132,3 +132,14 @@ def test_the_command_and_the_module_are_the_same() -> None:
 
     assert (said.returncode, said.stdout) == (Status.USAGE, "")
     assert said.stderr.startswith("fairlead: ")
+
+
+def test_the_library_without_the_gateway_says_what_to_install() -> None:
+    program = "import sys; sys.modules['typer'] = None; from fairlead_gateway.cli import main; main()"
+
+    said = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert said.returncode == Status.NO
+    assert said.stderr.strip() == "fairlead: typer is not installed; pip install 'fairlead[gateway]', or [dev] for all"

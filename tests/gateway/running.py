@@ -11,13 +11,16 @@ from typing import Any
 from uuid import uuid4
 
 import msgpack
+import uvicorn
 from pydantic import SecretStr
+from starlette.types import ASGIApp
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from fairlead_gateway import Settings, WebSocketManager
 from fairlead_gateway.pool.formats import MSGPACK_SUBPROTOCOL
+from fairlead_gateway.server import ServerTask
 from fairlead_gateway.sessions.events import EVENTS
 from tests.support.replica import SECRET, token
 
@@ -118,7 +121,8 @@ class Gateway:
         self.manager = manager
         self.port = port
         self.events: list[Message] = []
-        self._clients: list[Client] = []
+        self.clients: list[Client] = []
+        """Whom to hang up on at the end; who is taken out sees the end itself."""
         for event in EVENTS:
             manager.on(event, self.events.append)
 
@@ -138,12 +142,10 @@ class Gateway:
         socket = await connect(
             f"ws://127.0.0.1:{self.port}{path}",
             subprotocols=[Subprotocol(name) for name in offered] or None,
-            open_timeout=SECONDS,
-            close_timeout=SECONDS,
-            **{"compression": None, "ping_interval": None, **options},
+            **{"open_timeout": SECONDS, "compression": None, "ping_interval": None, **options},
         )
         client = Client(socket)
-        self._clients.append(client)
+        self.clients.append(client)
         return client
 
     async def refusal(self, path: str = "/ws", **options: Any) -> tuple[int, str]:
@@ -158,7 +160,7 @@ class Gateway:
         return [entry for entry in self.events if entry["event"] == event and facts.items() <= {**entry}.items()]
 
     async def hang_up(self) -> None:
-        for client in self._clients:
+        for client in self.clients:
             client.socket.transport.abort()
 
 
@@ -197,3 +199,31 @@ async def serving(settings: Settings) -> AsyncIterator[Gateway]:
     finally:
         await gateway.hang_up()
         await manager.stop_server()
+
+
+@asynccontextmanager
+async def serving_app(app: ASGIApp, manager: WebSocketManager, ws: str | type[asyncio.Protocol]) -> AsyncIterator[Gateway]:
+    """An application that *manager* is part of, on uvicorn with the WebSocket implementation *ws*."""
+    config = uvicorn.Config(
+        app, port=0, ws=ws, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=2
+    )
+    server = await ServerTask.start(config)
+    gateway = Gateway(manager, server.port)
+    try:
+        yield gateway
+    finally:
+        await gateway.hang_up()
+        await server.stop()
+
+
+async def request(port: int, path: str, *, method: str = "GET", **headers: str) -> tuple[int, Message]:
+    """The status and the JSON that a replica answers over plain HTTP."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", "Content-Length: 0"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    async with asyncio.timeout(SECONDS):
+        answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body) if body.startswith(b"{") else {}

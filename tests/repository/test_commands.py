@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from fairlead_gateway.cli import app
+from fairlead_gateway.cli.commands import app
 
 ROOT = Path(__file__).parents[2]
 TOLD = ("README.md", "docker-compose.yml", "gateway/fairlead_gateway/static/dev/index.html")

@@ -14,8 +14,8 @@ LINGER_SECONDS: Final = 1.0
 """An unused channel is kept this long, so that a client who reconnects at once costs Redis nothing."""
 
 
-CONFIRM_SECONDS: Final = 4.0
-"""How long a newcomer waits for Redis to confirm its channels."""
+CONFIRM_SECONDS: Final = 3.0
+"""How long a newcomer waits for Redis to confirm its channels; looked at once a second, and less than actions may take."""
 
 
 class _Want:

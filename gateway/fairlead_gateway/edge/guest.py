@@ -9,10 +9,14 @@ from typing import Any
 from starlette.types import Message, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from fairlead import codes
+from fairlead.errors import InvalidMessage
 from fairlead.ids import uuid7
-from fairlead.names import checked_id
-from fairlead_gateway.access.identity import Identity
+from fairlead.names import checked_id, id_of, kind_of
+from fairlead_gateway.access.identity import CLAIM_OF_KIND, Identity
 from fairlead_gateway.edge.adapter import AsgiSocket
+from fairlead_gateway.edge.asgi import SOCKET
+from fairlead_gateway.edge.protocol import WebSocketProtocol
 from fairlead_gateway.pool import Connection, Format
 from fairlead_gateway.sessions import leaving, opening
 from fairlead_gateway.sessions.opening import Place, Refused
@@ -41,27 +45,21 @@ class Guests:
     ) -> str:
         """See `fairlead_gateway.WebSocketManager.connect`; what the application says about the user is believed."""
         await websocket.accept()
-        address = websocket.client.host if websocket.client else ""
-        socket = AsgiSocket(_silence, _sending(websocket), self._limits, None, address)
-        identity = Identity(
-            checked_id(user_id, "user_id") if user_id else f"anonymous-{uuid7()}",
-            grants={"sessions": (session_id,), "instances": (instance_name,)} if session_id or instance_name else {},
-            metadata=metadata or {},
-            anonymous=not user_id,
-        )
-        self._replica.tasks.start(socket.run(), name="guest")
+        socket = _GuestSocket(websocket, self._limits)
+        place = Place(session_id, instance_name)
         try:
-            greeting = await opening.open_connection(
-                self._replica, socket, Format.JSON, identity, Place(session_id, instance_name), {}
-            )
+            identity = _vouched_for(user_id, place, metadata or {})
+            greeting = await opening.open_connection(self._replica, socket, Format.JSON, identity, place, {})
+        except InvalidMessage as error:
+            raise await _refuse(websocket, Refused(codes.BAD_REQUEST, error.message)) from error
         except Refused as refused:
-            socket.close(refused.close.code, refused.close.reason(refused.text))
-            raise RuntimeError(f"{refused.close.code} {refused}") from refused
+            raise await _refuse(websocket, refused) from refused
         connection = greeting.connection
+        self._connections[websocket] = connection
+        self._replica.tasks.start(socket.run(), name="guest")
         greeting.go_live()
         socket.attach(self._receiver, connection)
         opening.settle(self._replica, connection)
-        self._connections[websocket] = connection
         return connection.id
 
     def disconnect(self, websocket: WebSocket) -> None:
@@ -77,6 +75,49 @@ class Guests:
         if connection is not None and connection.joined:
             payload = data.encode() if isinstance(data, str) else data
             self._receiver.message(connection, payload, isinstance(data, str))
+
+
+class _GuestSocket(AsgiSocket):
+    """We write and the application reads, so that whether the client still lives is known to the server below alone."""
+
+    def __init__(self, websocket: WebSocket, limits: WireLimits) -> None:
+        address = websocket.client.host if websocket.client else ""
+        carrier = websocket.scope.get("extensions", {}).get(SOCKET)
+        self._carrier = carrier if isinstance(carrier, WebSocketProtocol) else None
+        super().__init__(_silence, _sending(websocket), limits, None, address)
+
+    @property
+    def heard_at(self) -> float:
+        """Of a foreign server, which asks its clients itself and tells us the end: now."""
+        return self._loop.time() if self._carrier is None else self._carrier.heard_at
+
+    @heard_at.setter
+    def heard_at(self, moment: float) -> None:
+        """Nothing is heard here."""
+
+    def ping(self, payload: bytes) -> None:
+        if self._carrier is not None:
+            self._carrier.ping(payload)
+
+
+def _vouched_for(user_id: str, place: Place, metadata: Mapping[str, Any]) -> Identity:
+    """
+    Whom the application has let in, and where.
+
+    :raises InvalidMessage: the name of a user, session or instance is no id.
+    """
+    return Identity(
+        checked_id(user_id, "user_id") if user_id else f"anonymous-{uuid7()}",
+        grants={CLAIM_OF_KIND[kind_of(name)]: (id_of(name),) for name in place.channels},
+        metadata=metadata,
+        anonymous=not user_id,
+    )
+
+
+async def _refuse(websocket: WebSocket, refused: Refused) -> RuntimeError:
+    """Close *websocket* so that the client can read why, and the error for the application."""
+    await websocket.close(refused.close.code, refused.close.reason(refused.text))
+    return RuntimeError(f"{refused.close.code} {refused}")
 
 
 async def _silence() -> Message:

@@ -85,7 +85,11 @@ class Lobby:
         return checked(Connect, frame)
 
     async def _admit(self, owner: Visitor, connect: Connect) -> None:
-        connection = await self._enter(owner, connect)
+        try:
+            connection = await self._enter(owner, connect)
+        except BaseException:
+            owner.socket.close(codes.INTERNAL_ERROR.code, codes.INTERNAL_ERROR.reason("not let in, try again"))
+            raise
         if connection is None:
             return
         if owner.is_gone:

@@ -79,18 +79,18 @@ async def open_connection(
 
     :raises Refused: with the close code that says why.
     """
+    extra = place.channels
+    await _ensure_allowed(replica, identity, extra)
     if len(replica.pool) >= replica.settings.max_connections:
         raise Refused(codes.REPLICA_FULL, "this replica holds all the connections it may")
-    extra = place.channels
-    for channel in extra:
-        if not await replica.authorizer.allows(identity, "join", channel):
-            raise Refused(codes.FORBIDDEN, f"you may not join {channel}")
     connection = Connection(uuid7(), identity, socket, format, Meter(), time.time())
     held = connection.hold()
     connection.session_id, connection.instance = place
     _enter(replica, connection, extra)
     try:
         positions = await _admit(replica, connection, extra)
+        if await seating.left_meanwhile(replica, connection):
+            raise Refused(codes.REPLACED, "by a newer connection")
     except Unavailable:
         leaving.gone(replica, connection, codes.INTERNAL_ERROR.code, "redis cannot be reached")
         raise Refused(codes.INTERNAL_ERROR, "redis cannot be reached, try again") from None
@@ -116,17 +116,26 @@ def settle(replica: Replica, connection: Connection) -> None:
         replica.tasks.start(seating.announce(replica, connection, "session_joined", session), name="session_joined")
 
 
+async def _ensure_allowed(replica: Replica, identity: Identity, channels: tuple[str, ...]) -> None:
+    try:
+        for channel in channels:
+            if not await replica.authorizer.allows(identity, "join", channel):
+                raise Refused(codes.FORBIDDEN, f"you may not join {channel}")
+    except Unavailable as error:
+        raise Refused(codes.INTERNAL_ERROR, error.message) from None
+
+
 def _enter(replica: Replica, connection: Connection, extra: tuple[str, ...]) -> None:
     connection.joined = True
     connection.channels = extra
     replica.pool.enter(connection.id, connection)
-    for channel in (*leaving.own_channels(connection), *extra):
+    for channel in (*seating.own_channels(connection), *extra):
         replica.pool.join(connection, channel)
 
 
 async def _admit(replica: Replica, connection: Connection, extra: tuple[str, ...]) -> Mapping[str, Position]:
     settings = replica.settings
-    await replica.interest.want(*leaving.own_channels(connection), *extra)
+    await replica.interest.want(*seating.own_channels(connection), *extra)
     admission = await replica.seats.admit(
         connection.id,
         connection.user_id,

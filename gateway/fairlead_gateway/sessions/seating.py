@@ -74,18 +74,14 @@ async def reseat(replica: Replica, connection: Connection) -> None:
             limit=0,
             policy="keep",
         )
-        await ensure_still_there(replica, connection)
+        await left_meanwhile(replica, connection)
 
 
-async def ensure_still_there(replica: Replica, connection: Connection) -> None:
-    """
-    Take back what an admission wrote for a connection that ended before it was answered.
-
-    :raises NotFound: it has ended.
-    """
+async def left_meanwhile(replica: Replica, connection: Connection) -> bool:
+    """Whether *connection* ended before its admission was answered; what that has written since is taken back."""
     if not connection.joined:
         await replica.seats.release(connection.id, connection.user_id, connection.channels)
-        raise NotFound("this connection has ended")
+    return not connection.joined
 
 
 def own_channels(connection: Connection) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 import fairlead
-from tests.gateway.patience import until
+from tests.gateway.patience import until, until_asked
 from tests.gateway.running import Client, Gateway, new_user, serving, settings_for
 from tests.support.replica import token
 
@@ -138,6 +138,37 @@ async def test_single_closes_every_other_with_4009(redis_url: str) -> None:
 
         assert (await first.closed())[0] == 4009
         assert (await second.ask("ping"))["type"] == (await stranger.ask("ping"))["type"] == "pong"
+
+
+async def test_of_many_who_replace_each_other_while_they_are_let_in_one_stays_and_is_seen(redis_url: str) -> None:
+    async with serving(settings_for(redis_url, user_limit_policy="single")) as gateway:
+        user, witness = new_user(), await gateway.connect()
+        await witness.ask("join_session", session_id="s1")
+
+        clients = await asyncio.gather(
+            *(gateway.open("/ws/chat/session/s1", bearer=token(user)) for _ in range(20))
+        )
+        await until(lambda: len(gateway.manager.pool) == 2)
+        survivors = {connection.id for connection in gateway.manager.pool} - {witness.id}
+
+        async def others() -> bool:
+            answer = await witness.ask("presence", channel="session:s1")
+            return {"user_id": user, "connections": 1} in answer["users"] and answer["count"] == 2
+
+        await until_asked(others, what="the others are seen no more")
+        ends = await asyncio.gather(*(first_or_end(client) for client in clients))
+        assert sum(end in survivors for end in ends) == 1
+        assert len(gateway.manager.pool.members("session:s1")) == 2
+
+
+async def first_or_end(client: Client) -> str:
+    """The connection id of a client that lives, else the code it was closed with."""
+    try:
+        greeting = await client.next()
+        await client.ask("ping")
+    except ConnectionClosed:
+        return str((await client.closed())[0])
+    return str(greeting["connection_id"])
 
 
 async def test_a_full_replica_refuses_with_1013_and_never_holds_more(redis_url: str) -> None:

@@ -1,0 +1,121 @@
+"""Redis away: sockets stay, actions that need it say so, and all of it works again by itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.gateway.patience import until, until_asked
+from tests.gateway.running import Client, Gateway, new_session, new_user, serving, settings_for
+from tests.support.redis import Server
+from tests.support.replica import token
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def is_heard(gateway: Gateway, client: Client, user: str) -> bool:
+    """Whether a message from a backend comes through to the client."""
+    try:
+        await gateway.manager.send_to_user(user, {"type": "again"})
+        await client.hear("again")
+    except Exception as error:  # noqa: BLE001 - Redis is on its way back
+        assert "unavailable" in getattr(error, "code", "unavailable")
+        return False
+    return True
+
+
+async def test_sockets_stay_actions_say_unavailable_and_everything_works_again(own_server: Server) -> None:
+    async with serving(settings_for(own_server.url)) as gateway:
+        user, session = new_user(), new_session()
+        client = await gateway.connect(user, f"/ws/chat/session/{session}")
+        await client.hear("session_joined")
+        own_server.stop()
+        await until(lambda: not gateway.manager.health_check()["checks"]["redis"], 5)
+
+        for number, frame in enumerate(
+            [
+                {"action": "message", "content": "x"},
+                {"action": "subscribe", "channels": ["topic:t"]},
+                {"action": "presence", "channel": f"session:{session}"},
+            ]
+        ):
+            await client.send(frame | {"id": f"away-{number}"})
+        pong = await client.ask("ping")
+        answers = [await client.next(), await client.next(), await client.next()]
+        own_server.start()
+
+        assert pong["type"] == "pong"
+        assert [(a["ref"], a["code"]) for a in answers] == [(f"away-{n}", "unavailable") for n in range(3)]
+        await until(lambda: gateway.manager.health_check()["status"] == "healthy", 10)
+        assert (await client.ask("message", content="y"))["ok"] is True
+        assert (await client.ask("subscribe", channels=["topic:t"]))["ok"] is True
+        assert await is_heard(gateway, client, user)
+
+
+async def test_who_comes_while_redis_is_away_is_told_to_come_back(own_server: Server) -> None:
+    async with serving(settings_for(own_server.url)) as gateway:
+        await gateway.connect()
+        own_server.stop()
+        await until(lambda: not gateway.manager.health_check()["checks"]["redis"], 5)
+
+        code, reason = await gateway.refusal(bearer=token(new_user()), open_timeout=15)
+
+        assert code == 4102
+        assert reason.startswith("internal_error: ")
+        assert len(gateway.manager.pool) == 1
+        own_server.start()
+        await until_asked(lambda: lets_in(gateway), 10)
+
+
+async def lets_in(gateway: Gateway) -> bool:
+    client = await gateway.open(bearer=token(new_user()), open_timeout=15)
+    greeted = (await client.next())["type"] == "connection_established"
+    await client.leave()
+    return greeted
+
+
+async def test_permission_that_nobody_can_give_now_is_no_refusal_for_good(own_server: Server) -> None:
+    async with serving(settings_for(own_server.url)) as gateway:
+        await gateway.connect()
+        own_server.stop()
+        bearer = token(new_user(), topics=["none"])
+
+        path = "/ws/chat/session/s1"
+        at_once = await gateway.refusal(path, bearer=bearer, open_timeout=15)
+        visitor = await gateway.open(path, open_timeout=15)
+        await visitor.say("connect", token=bearer)
+        from_lobby = await visitor.closed(15)
+
+        assert (at_once[0], from_lobby[0]) == (4102, 4102)
+        assert len(gateway.manager.pool) == 1
+
+
+async def test_when_redis_forgot_everything_presence_and_limits_are_true_again(own_server: Server) -> None:
+    settings = settings_for(own_server.url, max_connections_per_user=2, lease_seconds=2)
+    async with serving(settings) as gateway:
+        user, session = new_user(), new_session()
+        clients = [await gateway.connect(user, f"/ws/chat/session/{session}") for _ in range(2)]
+
+        own_server.restart()
+        await until(lambda: gateway.manager.health_check()["status"] == "healthy", 10)
+
+        async def both_seen() -> bool:
+            answer = await clients[0].ask("presence", channel=f"session:{session}")
+            return answer.get("users") == [{"user_id": user, "connections": 2}]
+
+        await until_asked(both_seen, 10)
+        assert (await gateway.refusal(bearer=token(user)))[0] == 4429
+
+
+async def test_a_killed_subscription_loses_no_client(own_server: Server) -> None:
+    async with serving(settings_for(own_server.url)) as gateway:
+        user = new_user()
+        client = await gateway.connect(user)
+        admin = gateway.manager._parts._redis
+
+        await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await until(lambda: not gateway.manager.health_check()["checks"]["redis"], 5)
+        await until(lambda: gateway.manager.health_check()["checks"]["redis"], 5)
+        async with asyncio.timeout(5):
+            assert await is_heard(gateway, client, user)
