@@ -99,6 +99,11 @@ class Names:
         """Sorted set: message ids of the duplicate window, scored by offset."""
         return self.pubsub(channel) + ":seen"
 
+    def of_durable(self, channel: str) -> tuple[str, str, str, str]:
+        """Log, meta, seen and term: what the scripts of a durable channel are given, in their order."""
+        base = self.pubsub(channel)
+        return base + ":log", base + ":meta", base + ":seen", self.term(partition_of(channel))
+
     def here(self, channel: str) -> str:
         """Hash of connection id to who is in *channel* now."""
         return self.pubsub(channel) + ":here"

@@ -8,7 +8,7 @@ from random import getrandbits
 from typing import Final, TypeAlias
 
 from fairlead.envelope import Envelope
-from fairlead.names import DURABLE_KINDS, Names, kind_of, partition_of
+from fairlead.names import DURABLE_KINDS, Names, kind_of
 from fairlead.redis.scripts import Script, load
 from fairlead.sent import Fate
 
@@ -50,9 +50,7 @@ class Publications:
 
         @lru_cache(maxsize=8192)
         def keys(channel: str) -> bytes:
-            pubsub = names.pubsub(channel)
-            term = names.term(partition_of(channel))
-            return bulk(names.log(channel), names.meta(channel), names.seen(channel), term, pubsub) + constants
+            return bulk(*names.of_durable(channel), names.pubsub(channel)) + constants
 
         @lru_cache(maxsize=8192)
         def head(channel: str) -> bytes:

@@ -9,13 +9,17 @@ from typing import Final
 from fairlead.errors import Unavailable
 from fairlead.names import Names
 from fairlead_gateway.dispatch.reader import RedisReader
+from fairlead_gateway.pool.pace import Pace
 
 LINGER_SECONDS: Final = 1.0
 """An unused channel is kept this long, so that a client who reconnects at once costs Redis nothing."""
 
 
+GAP_SECONDS: Final = 0.005
+"""SUBSCRIBE commands of a storm leave this far apart."""
+
 CONFIRM_SECONDS: Final = 3.0
-"""How long a newcomer waits for Redis to confirm its channels; looked at once a second, and less than actions may take."""
+"""How long a newcomer waits for Redis to confirm its channels; less than actions may take."""
 
 
 class _Want:
@@ -62,6 +66,8 @@ class Interest:
         self._wants: dict[bytes, list[_Want]] = {}
         self._asking: list[bytes] = []
         self._lingering: dict[bytes, float] = {}
+        self._pace = Pace(GAP_SECONDS)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def channel_of(self, name: bytes) -> str | None:
         """The channel behind a Redis name; empty for the probe, None if it is not one of ours."""
@@ -78,7 +84,7 @@ class Interest:
         """
         wanted = [name for channel in channels if (name := self._ask(channel)) is not None]
         if wanted:
-            loop = asyncio.get_running_loop()
+            loop = self._running_loop()
             want = _Want(len(wanted), loop.create_future(), loop.time() + CONFIRM_SECONDS)
             for name in wanted:
                 self._wants.setdefault(name, []).append(want)
@@ -86,7 +92,7 @@ class Interest:
 
     def release(self, channel: str) -> None:
         """Nobody here needs *channel* any more; it is given up after a moment, unless wanted again."""
-        self._lingering[self._name(channel)] = asyncio.get_running_loop().time() + LINGER_SECONDS
+        self._lingering[self._name(channel)] = self._running_loop().time() + LINGER_SECONDS
 
     def tidy(self) -> None:
         """Give up what has been unused, or waited for, long enough; to be called about once a second."""
@@ -101,7 +107,7 @@ class Interest:
         due = [name for name, deadline in self._lingering.items() if deadline <= now]
         for name in due:
             del self._lingering[name]
-        gone = [name for name in due if not self._is_needed(self._channels[name])]
+        gone = [name for name in due if name in self._channels and not self._is_needed(self._channels[name])]
         for name in gone:
             del self._channels[name]
             self._confirmed.discard(name)
@@ -151,9 +157,15 @@ class Interest:
         if name not in self._channels:
             self._channels[name] = channel
             if not self._asking:
-                asyncio.get_running_loop().call_soon(self._subscribe)
+                loop = self._running_loop()
+                loop.call_later(self._pace.wait(loop.time()), self._subscribe)
             self._asking.append(name)
         return name
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        """Remembered, since asking for it costs a system call on Python 3.11."""
+        self._loop = self._loop or asyncio.get_running_loop()
+        return self._loop
 
     def _subscribe(self) -> None:
         asking, self._asking = self._asking, []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
@@ -164,9 +165,18 @@ class WebSocketProtocol(asyncio.Protocol):
         self.subprotocol = subprotocol
         self.remote = remote
         self._transport.set_write_buffer_limits(high=self.limits.max_outbox_bytes)
-        self._transport.write(head)
-        self.write = self._transport.write
+        self.write = partial(self._write_first, head)
+        self._loop.call_soon(self._write_head)
         self.resume_reading()
+
+    def _write_first(self, head: bytes, frames: bytes) -> None:
+        """The end of the handshake and the first frames in one system call, which is half of what a greeting costs."""
+        self.write = self._transport.write
+        self.write(head + frames)
+
+    def _write_head(self) -> None:
+        if isinstance(self.write, partial):
+            self.write(b"")
 
     def refuse(self, response: bytes) -> None:
         """Answer with *response* instead of a WebSocket."""

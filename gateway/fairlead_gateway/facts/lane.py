@@ -15,11 +15,15 @@ from fairlead.redis.connection import Connection, has_ended, new_connection
 from fairlead.redis.greeting import greeting_of
 from fairlead.redis.outage import unavailable
 from fairlead.redis.scripts import Script
+from fairlead_gateway.pool.pace import Pace
 
 Argument = str | bytes | int | float
 
 SCRIPTS: Final = "fairlead_gateway.facts.scripts"
 """Where the scripts that go through a lane are."""
+
+GAP_SECONDS: Final = 0.005
+"""Batches of a storm leave this far apart."""
 
 MAX_TOGETHER: Final = 512
 """Commands in one round trip, so that a storm does not keep Redis from everybody else."""
@@ -41,7 +45,10 @@ class Lane:
 
     def __init__(self, redis: Redis, answer_seconds: float = 5.0) -> None:
         self._redis = redis
+        self._greeting = greeting_of(redis)
         self._answer_seconds = answer_seconds
+        self._pace = Pace(GAP_SECONDS)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._asked: list[_Asked] = []
         self._carrier: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
@@ -56,7 +63,7 @@ class Lane:
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> asyncio.Future[Any]:
         """The answer of *script*; otherwise as `call`."""
-        sha = script.text(greeting_of(self._redis).is_modern).sha
+        sha = script.text(self._greeting.is_modern).sha
         return self._ask(("EVALSHA", sha, len(keys), *keys, *args), script)
 
     async def aclose(self) -> None:
@@ -66,7 +73,8 @@ class Lane:
         await self._hang_up()
 
     def _ask(self, command: tuple[Argument, ...], script: Script | None) -> asyncio.Future[Any]:
-        loop = asyncio.get_running_loop()
+        # Remembered, since asking for it costs a system call on Python 3.11.
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._asked.append(_Asked(hiredis.pack_command(command), answer, script))  # type: ignore[arg-type]
         if self._carrier is None:
@@ -76,6 +84,8 @@ class Lane:
     async def _carry(self) -> None:
         try:
             while self._asked:
+                if wait := self._pace.wait(asyncio.get_running_loop().time()):
+                    await asyncio.sleep(wait)
                 batch, self._asked = self._asked[:MAX_TOGETHER], self._asked[MAX_TOGETHER:]
                 for asked, reply in zip(batch, await self._replies(batch), strict=True):
                     _settle(asked.answer, reply)
@@ -111,7 +121,7 @@ class Lane:
         return self._connection
 
     async def _load(self, connection: Connection, scripts: list[Script | None]) -> None:
-        is_modern = greeting_of(self._redis).is_modern
+        is_modern = self._greeting.is_modern
         sources = {script.text(is_modern).source for script in scripts if script is not None}
         await _exchange(connection, [hiredis.pack_command(("SCRIPT", "LOAD", source)) for source in sources])  # type: ignore[arg-type]
 

@@ -171,6 +171,4 @@ class Seats:
         return positions
 
     def _top(self, channel: str) -> asyncio.Future[Any]:
-        names = self._names
-        keys = (names.log(channel), names.meta(channel), names.seen(channel), names.term(partition_of(channel)))
-        return self._lane.run(_TOP, keys, (self._history_seconds, f"{getrandbits(48):012x}"))
+        return self._lane.run(_TOP, self._names.of_durable(channel), (self._history_seconds, f"{getrandbits(48):012x}"))

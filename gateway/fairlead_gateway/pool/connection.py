@@ -83,8 +83,9 @@ class Connection:
     def go_live(self, first: bytes, held: list[bytes]) -> None:
         """Send *first*, then what was *held*, and write straight to the socket from now on."""
         self.is_live = True
+        self.socket.write(b"".join((first, *held)))
+        # Looked up behind the first write, with which a socket may change its own.
         self.write = self.socket.write
-        self.write(b"".join((first, *held)))
 
     @property
     def user_id(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -103,7 +102,7 @@ async def open_connection(
 def settle(replica: Replica, connection: Connection) -> None:
     """The greeted connection is live: from here on its heartbeat and its token's end are watched."""
     settings = replica.settings
-    now = asyncio.get_running_loop().time()
+    now = connection.socket.heard_at
     connection.heartbeat_at = replica.heartbeats.put(connection, int(now + settings.heartbeat_interval_seconds))
     leaving.expect_expiry(replica, connection)
     replica.counters.connections_opened += 1

@@ -64,8 +64,12 @@ async def announce(replica: Replica, connection: Connection, event: str, channel
 
 
 async def reseat(replica: Replica, connection: Connection) -> None:
-    """Write a connection down again that Redis has forgotten; it is here anyway, so no limit is asked."""
-    if connection.joined:
+    """
+    Write a connection down again that Redis has forgotten; it is here anyway, so no limit is asked.
+
+    One that has yet to be greeted asks for its seat itself, under the limit.
+    """
+    if connection.joined and connection.is_live:
         await replica.seats.admit(
             connection.id,
             connection.user_id,
