@@ -202,7 +202,9 @@ async def serving(settings: Settings) -> AsyncIterator[Gateway]:
 
 
 @asynccontextmanager
-async def serving_app(app: ASGIApp, manager: WebSocketManager, ws: str | type[asyncio.Protocol]) -> AsyncIterator[Gateway]:
+async def serving_app(
+    app: ASGIApp, manager: WebSocketManager, ws: str | type[asyncio.Protocol]
+) -> AsyncIterator[Gateway]:
     """An application that *manager* is part of, on uvicorn with the WebSocket implementation *ws*."""
     config = uvicorn.Config(
         app, port=0, ws=ws, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=2

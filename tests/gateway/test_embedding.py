@@ -166,7 +166,9 @@ async def test_one_connection_too_many_is_closed_with_its_code_and_told_to_the_a
 
 
 @pytest.mark.parametrize("path", ["/instances/no%20such%20name", "/known/no%20id"])
-async def test_a_name_that_is_no_id_is_closed_with_4000_and_told_to_the_application(gateway: Gateway, path: str) -> None:
+async def test_a_name_that_is_no_id_is_closed_with_4000_and_told_to_the_application(
+    gateway: Gateway, path: str
+) -> None:
     assert (await gateway.refusal(path))[0] == 4000
 
     assert gateway.manager.get_total_connections() == 0

@@ -127,7 +127,7 @@ class Interest:
 
     def deaf(self) -> None:
         """The connection to Redis is gone; what is wanted meanwhile waits for the next."""
-        self._reader = None
+        self._reader = self._loop = None
         self._confirmed.clear()
 
     def confirmed(self, name: bytes) -> None:

@@ -71,6 +71,7 @@ class Lane:
         if self._carrier is not None:
             await asyncio.wait([self._carrier])
         await self._hang_up()
+        self._loop = None
 
     def _ask(self, command: tuple[Argument, ...], script: Script | None) -> asyncio.Future[Any]:
         # Remembered, since asking for it costs a system call on Python 3.11.

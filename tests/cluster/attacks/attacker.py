@@ -107,7 +107,7 @@ class Attacker(RawClient):
     async def is_served(self) -> bool:
         """Whether an action is still answered."""
         await self.say(action="ping", id="still-there")
-        return (await self.answer("still-there"))["type"] == "pong"
+        return bool((await self.answer("still-there"))["type"] == "pong")
 
     async def end(self) -> int:
         """The code that the server closes with; 1006 if it just cuts."""

@@ -10,6 +10,7 @@ import pytest
 from fairlead.names import Names
 from fairlead_gateway.dispatch.interest import LINGER_SECONDS, Interest
 from tests.gateway.dispatch.wires import Wire, confirmation, wired
+from tests.gateway.patience import until
 
 NAMES = Names("t")
 PROBE = NAMES.probe("r1")
@@ -41,11 +42,11 @@ class Desk:
         self.reader.data_received(confirmation(asked))
 
     async def want(self, *channels: str) -> asyncio.Task[None]:
-        """A task that wants *channels*; begun, and all that one turn of the loop does has been done."""
+        """A task that wants *channels*; what it asks for has been asked."""
         self.needed.update(channels)
         task = asyncio.get_running_loop().create_task(self.interest.want(*channels))
         await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await until(lambda: not self.interest._asking, what="asked")
         return task
 
     def release(self, *channels: str) -> None:
@@ -85,8 +86,7 @@ async def done(*tasks: asyncio.Task[None]) -> None:
 
 async def test_many_wants_within_one_turn_of_the_loop_are_one_subscribe(desk: Desk) -> None:
     tasks = [asyncio.create_task(desk.interest.want(f"user:{n}", f"topic:{n}")) for n in range(20)]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await until(lambda: desk.wire.commands)
 
     assert [(command[0], len(command) - 1) for command in desk.wire.commands] == [(b"SUBSCRIBE", 40)]
     desk.confirm_all()

@@ -355,11 +355,28 @@ async def five_get_in(gateway: Gateway, user: str) -> bool:
     return all(isinstance(first, dict) for first in firsts)
 
 
+async def test_a_fault_of_ours_while_somebody_is_let_in_leaves_nobody_waiting(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(gateway.manager._parts.replica.seats, "admit", broken)
+    visitor = await gateway.open()
+    await visitor.say("connect", token=token(new_user()))
+    code, reason = await visitor.closed()
+
+    assert (code, reason.partition(":")[0]) == (4102, "internal_error")
+    assert "ZeroDivision" not in reason
+
+
 # -- strangers, and a replica that leaves ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-async def test_where_it_is_switched_on_strangers_come_in_each_as_a_user_of_its_own(redis_url: str, carrier: str) -> None:
+async def test_where_it_is_switched_on_strangers_come_in_each_as_a_user_of_its_own(
+    redis_url: str, carrier: str
+) -> None:
     async with carried(settings_for(redis_url, allow_anonymous=True), carrier) as gateway:
         one, other = await gateway.connect(bearer=""), await gateway.connect(bearer="")
         user = new_user()

@@ -79,8 +79,12 @@ class Fact:
 
     async def _reseat(self) -> None:
         self.reseated += 1
-        for connection_id, (user_id, channels) in list(self.connections.items()):
-            await self.seats.admit(connection_id, user_id, "", channels, limit=0, policy="keep")
+        await asyncio.gather(
+            *(
+                self.seats.admit(connection_id, user_id, "", channels, limit=0, policy="keep")
+                for connection_id, (user_id, channels) in self.connections.items()
+            )
+        )
 
 
 @asynccontextmanager

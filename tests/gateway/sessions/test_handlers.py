@@ -88,7 +88,9 @@ async def test_a_handler_hears_messages_of_its_type_after_they_were_stored(gatew
     await client.ask("message", content="only text")
 
     assert reply["result"] == "thumbnail made"
-    assert [(m["id"], m["content"], m["channel"]) for m in seen] == [(reply["message_id"], "x.png", f"session:{session}")]
+    assert [(m["id"], m["content"], m["channel"]) for m in seen] == [
+        (reply["message_id"], "x.png", f"session:{session}")
+    ]
 
 
 async def test_a_handler_may_speak_to_its_client_and_publish_in_its_name(gateway: Gateway) -> None:

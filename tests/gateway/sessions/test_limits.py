@@ -145,9 +145,7 @@ async def test_of_many_who_replace_each_other_while_they_are_let_in_one_stays_an
         user, witness = new_user(), await gateway.connect()
         await witness.ask("join_session", session_id="s1")
 
-        clients = await asyncio.gather(
-            *(gateway.open("/ws/chat/session/s1", bearer=token(user)) for _ in range(20))
-        )
+        clients = await asyncio.gather(*(gateway.open("/ws/chat/session/s1", bearer=token(user)) for _ in range(20)))
         await until(lambda: len(gateway.manager.pool) == 2)
         survivors = {connection.id for connection in gateway.manager.pool} - {witness.id}
 
@@ -207,4 +205,3 @@ async def test_a_client_that_does_not_read_is_closed_as_a_slow_consumer(redis_ur
 
         assert [event["code"] for event in gateway.told("disconnection", connection_id=idler.id)] == [4100]
         assert (await reader.ask("ping"))["type"] == "pong"
-

@@ -1,4 +1,4 @@
-"""Each action is answered once, one client's actions are done in order, and a fault of ours ends nobody's connection."""
+"""Each action is answered once, one client's are done in order, and a fault of ours ends nobody's connection."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from tests.gateway.patience import until, until_asked
 from tests.gateway.running import Client, Gateway, new_session, new_user, serving, settings_for
@@ -106,6 +107,38 @@ async def test_when_redis_forgot_everything_presence_and_limits_are_true_again(o
 
         await until_asked(both_seen, 10)
         assert (await gateway.refusal(bearer=token(user)))[0] == 4429
+
+
+async def test_the_limit_of_a_user_holds_while_a_replica_takes_its_lease(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(settings_for(redis_url, max_connections_per_user=2)) as gateway:
+        parts, subscribed = gateway.manager._parts, asyncio.Event()
+        want = parts.replica.interest.want
+
+        async def want_slowly(*channels: str) -> None:
+            await want(*channels)
+            await subscribed.wait()
+
+        monkeypatch.setattr(parts.replica.interest, "want", want_slowly)
+        user = new_user()
+        opening = [asyncio.create_task(gateway.open(bearer=token(user))) for _ in range(6)]
+        await until(lambda: len(gateway.manager.pool) == 6)
+        await parts._reseat()
+        subscribed.set()
+
+        ends = [await greeted_or_code(client) for client in await asyncio.gather(*opening)]
+
+        assert sorted(ends) == [0, 0, *[4429] * 4]
+        assert len(gateway.told("user_connected", user_id=user)) == 1
+
+
+async def greeted_or_code(client: Client) -> int:
+    try:
+        await client.next()
+    except ConnectionClosed:
+        return (await client.closed())[0]
+    return 0
 
 
 async def test_a_killed_subscription_loses_no_client(own_server: Server) -> None:
