@@ -101,7 +101,7 @@ class Client:
                 self.unheard.remove(message)
                 return message
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(2 * SECONDS):
                 while not wanted(message := await self._read()):
                     self.unheard.append(message)
                 return message

@@ -17,6 +17,12 @@ from fairlead_gateway.edge.protocol import WebSocketProtocol
 from fairlead_gateway.wire.upgrade import Head, response
 
 _MAX_HEAD_BYTES: Final = 64 * 1024
+_MAX_PIPELINED: Final = 16
+"""Requests that may wait for the answer to an earlier one; hardly any client sends a second."""
+
+
+class _TooManyRequests(Exception):
+    """Stops the parser in the middle of what was read."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -57,9 +63,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_is_here()
         # uvicorn leaves it running after a reset, and all of this with it (0.54).
         self._unset_keepalive_if_required()
+        # These know this object, too: without this they would wait for the collector.
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) == _MAX_PIPELINED:
+            # uvicorn sets no bound (0.54): one read of 256 KiB can hold thousands, each of them some kilobytes here.
+            self.transport.abort()
+            raise _TooManyRequests
         super().on_message_begin()
         self._expect_head()
 

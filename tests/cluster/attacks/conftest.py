@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.cluster.attacks.attacker import unharmed
+from tests.cluster.attacks.attacker import check_log, unharmed
 from tests.support.replica import Replica, replicas
 
 DEADLINE_SECONDS = 1.0
@@ -18,6 +18,8 @@ def attacked_fleet(redis_url: str) -> Iterator[list[Replica]]:
     deadlines = {"auth_timeout_seconds": DEADLINE_SECONDS, "header_timeout_seconds": DEADLINE_SECONDS}
     with replicas(2, redis_url, "attacked", lease_seconds=3, **deadlines) as fleet:
         yield fleet
+        for replica in fleet:
+            check_log(replica)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any
 from urllib.parse import quote
@@ -232,7 +233,7 @@ async def test_no_key_in_redis_has_a_name_that_a_client_made_up(
     target: Replica, attacked_fleet: list[Replica], redis: Redis
 ) -> None:
     keys = [key.decode() async for key in redis.scan_iter("attacked:*", count=1000)]
-    channels = [bytes(name).decode() for name in await redis.pubsub_channels("attacked:*")]
+    channels = [os.fsdecode(name) for name in await redis.pubsub_channels("attacked:*")]
 
     name = re.compile(r"attacked:(?:\{(?:\d+|fleet)\}:)?[A-Za-z0-9_\-.:@]+")
     assert keys and channels

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.cluster.attacks.attacker import attacking, someone, unharmed
+from tests.cluster.attacks.attacker import someone
 from tests.cluster.attacks.conftest import DEADLINE_SECONDS
 from tests.conformance.client import HANDSHAKE, RawClient, dialled, request, text
 from tests.support.client import connected
@@ -165,14 +165,25 @@ async def test_three_hundred_half_handshakes_keep_nobody_out(target: Replica) ->
     assert all(answer == b"" or status_of(answer) == 408 for answer in answers)
 
 
-async def test_who_asks_and_does_not_read_the_answers_is_no_burden(attacked_fleet: list[Replica]) -> None:
-    replica = attacked_fleet[1]
-    async with unharmed(replica), dialled(replica.port) as raw:
-        raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        raw.writer.write(SMUGGLED * 50_000)
-        async with attacking(replica) as another:
-            for _ in range(20):
-                assert await another.is_served()
+async def test_who_sends_requests_without_end_and_reads_no_answer_is_cut(target: Replica) -> None:
+    async with AsyncExitStack() as stack:
+        deaf = [await stack.enter_async_context(dialled(target.port)) for _ in range(50)]
+        for raw in deaf:
+            raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            raw.writer.write(b"GET /a HTTP/1.1\r\n\r\n" * 20_000)
+
+        async with asyncio.timeout(DEADLINE_SECONDS + 2):
+            while not all(raw.writer.transport.is_closing() for raw in deaf):
+                for raw in deaf:
+                    raw.writer.write(b"\r\n")
+                await asyncio.sleep(0.02)
+
+
+async def test_a_few_requests_in_one_breath_are_answered_in_order(target: Replica) -> None:
+    async with dialled(target.port) as raw:
+        answer = await said_to(raw, SMUGGLED * 16 + SMUGGLED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+
+    assert answer.count(b"HTTP/1.1 200 ") == answer.count(b"alive") == 17
 
 
 async def said_to(raw: RawClient, data: bytes) -> bytes:

@@ -140,11 +140,6 @@ async def test_hundreds_who_leave_in_the_middle_of_coming_leave_nothing_behind(t
             await asyncio.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
-def _compressing(redis_url: str) -> Replica:
-    return Replica(redis_url, "attacked", name="compressing", compression="true", lease_seconds=3)
-
-
 @asynccontextmanager
 async def bombed(replica: Replica) -> AsyncIterator[Attacker]:
     bearer = {"Authorization": f"Bearer {token(someone())}"}
@@ -153,7 +148,7 @@ async def bombed(replica: Replica) -> AsyncIterator[Attacker]:
         yield attacker
 
 
-async def test_a_compressed_bomb_explodes_nowhere(_compressing: Replica) -> None:
+async def test_a_compressed_bomb_explodes_nowhere(redis_url: str) -> None:
     whole = squeezed(b" " * BOMB_BYTES)
     pieces = [whole[at : at + 10_000] for at in range(0, len(whole), 10_000)]
     frames = [masked(0x41, pieces[0]), *(masked(0x00, piece) for piece in pieces[1:-1]), masked(0x80, pieces[-1])]
@@ -166,10 +161,10 @@ async def test_a_compressed_bomb_explodes_nowhere(_compressing: Replica) -> None
         "on a control frame": (masked(0xC9, squeezed(b"ping")), 1002),
         "in a continuation": (masked(0x41, squeezed(b"{")) + masked(0xC0, squeezed(b"}")), 1002),
     }
-    with _compressing:
-        async with unharmed(_compressing):
+    with Replica(redis_url, "attacked", name="compressing", compression="true", lease_seconds=3) as replica:
+        async with unharmed(replica):
             for what, (bomb, code) in chain(*([*bombs.items()] for _ in range(10))):
-                async with bombed(_compressing) as attacker:
+                async with bombed(replica) as attacker:
                     await attacker.send(bomb)
                     assert await attacker.end() == code, what
 

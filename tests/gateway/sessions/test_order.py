@@ -149,13 +149,15 @@ async def test_a_client_with_too_many_waiting_actions_is_not_read_until_they_are
     connection = gateway.manager.pool.get(client.id)
     assert connection is not None
     async with asyncio.timeout(5):
-        while connection.inbox is None or len(connection.inbox) < MAX_INBOX:
+        while connection.inbox is None or len(connection.inbox) < MAX_INBOX - 1:
             await asyncio.sleep(0.005)
+    await client.socket.ping()
+    await (await gateway.connect()).ask("ping")
     waiting = len(connection.inbox)
     gate.set()
     answers = [await client.next() for _ in range(count + 1)]
 
-    assert waiting == MAX_INBOX
+    assert waiting in (MAX_INBOX - 1, MAX_INBOX), "the first of them may have begun before the others came"
     assert [answer["result"] for answer in answers if answer["type"] == "reply"] == list(range(count))
     assert sum(answer["type"] == "pong" for answer in answers) == 1
 

@@ -26,70 +26,51 @@ async def is_heard(gateway: Gateway, client: Client, user: str) -> bool:
     return True
 
 
-async def test_sockets_stay_actions_say_unavailable_and_everything_works_again(own_server: Server) -> None:
-    async with serving(settings_for(own_server.url)) as gateway:
-        user, session = new_user(), new_session()
-        client = await gateway.connect(user, f"/ws/chat/session/{session}")
-        await client.hear("session_joined")
-        own_server.stop()
-        await until(lambda: not gateway.manager.health_check()["checks"]["redis"], 5)
-
-        for number, frame in enumerate(
-            [
-                {"action": "message", "content": "x"},
-                {"action": "subscribe", "channels": ["topic:t"]},
-                {"action": "presence", "channel": f"session:{session}"},
-            ]
-        ):
-            await client.send(frame | {"id": f"away-{number}"})
-        pong = await client.ask("ping")
-        answers = [await client.next(), await client.next(), await client.next()]
-        own_server.start()
-
-        assert pong["type"] == "pong"
-        assert [(a["ref"], a["code"]) for a in answers] == [(f"away-{n}", "unavailable") for n in range(3)]
-        await until(lambda: gateway.manager.health_check()["status"] == "healthy", 10)
-        assert (await client.ask("message", content="y"))["ok"] is True
-        assert (await client.ask("subscribe", channels=["topic:t"]))["ok"] is True
-        assert await is_heard(gateway, client, user)
-
-
-async def test_who_comes_while_redis_is_away_is_told_to_come_back(own_server: Server) -> None:
-    async with serving(settings_for(own_server.url)) as gateway:
-        await gateway.connect()
-        own_server.stop()
-        await until(lambda: not gateway.manager.health_check()["checks"]["redis"], 5)
-
-        code, reason = await gateway.refusal(bearer=token(new_user()), open_timeout=15)
-
-        assert code == 4102
-        assert reason.startswith("internal_error: ")
-        assert len(gateway.manager.pool) == 1
-        own_server.start()
-        await until_asked(lambda: lets_in(gateway), 10)
-
-
 async def lets_in(gateway: Gateway) -> bool:
     client = await gateway.open(bearer=token(new_user()), open_timeout=15)
-    greeted = (await client.next())["type"] == "connection_established"
+    greeted = await greeted_or_code(client) == 0
     await client.leave()
     return greeted
 
 
-async def test_permission_that_nobody_can_give_now_is_no_refusal_for_good(own_server: Server) -> None:
+async def test_sockets_stay_actions_say_unavailable_newcomers_come_back_and_all_works_again(own_server: Server) -> None:
     async with serving(settings_for(own_server.url)) as gateway:
-        await gateway.connect()
+        user, session = new_user(), new_session()
+        path = f"/ws/chat/session/{session}"
+        client, *others = [await gateway.connect(user, path) for _ in range(3)]
+        no_member = token(new_user(), topics=["none"])
         own_server.stop()
-        bearer = token(new_user(), topics=["none"])
+        await until(lambda: not gateway.manager.health_check()["checks"]["redis"], 5)
 
-        path = "/ws/chat/session/s1"
-        at_once = await gateway.refusal(path, bearer=bearer, open_timeout=15)
-        visitor = await gateway.open(path, open_timeout=15)
-        await visitor.say("connect", token=bearer)
-        from_lobby = await visitor.closed(15)
+        async def from_the_lobby() -> tuple[int, str]:
+            visitor = await gateway.open(path, open_timeout=15)
+            await visitor.say("connect", token=no_member)
+            return await visitor.closed(15)
 
-        assert (at_once[0], from_lobby[0]) == (4102, 4102)
-        assert len(gateway.manager.pool) == 1
+        pong = await client.ask("ping")
+        newcomers = [
+            asyncio.create_task(gateway.refusal(bearer=token(new_user()), open_timeout=15)),
+            asyncio.create_task(gateway.refusal(path, bearer=no_member, open_timeout=15)),
+            asyncio.create_task(from_the_lobby()),
+        ]
+        answers = await asyncio.gather(
+            client.ask("message", content="x"),
+            others[0].ask("subscribe", channels=["topic:t"]),
+            others[1].ask("presence", channel=f"session:{session}"),
+        )
+        ends = await asyncio.gather(*newcomers)
+        left = len(gateway.manager.pool)
+        own_server.start()
+
+        assert pong["type"] == "pong"
+        assert [answer["code"] for answer in answers] == ["unavailable"] * 3
+        assert [(code, reason.partition(":")[0]) for code, reason in ends] == [(4102, "internal_error")] * 3
+        assert left == 3
+        await until(lambda: gateway.manager.health_check()["status"] == "healthy", 10)
+        assert (await client.ask("message", content="y"))["ok"] is True
+        assert (await client.ask("subscribe", channels=["topic:t"]))["ok"] is True
+        assert await is_heard(gateway, client, user)
+        await until_asked(lambda: lets_in(gateway), 10)
 
 
 async def test_when_redis_forgot_everything_presence_and_limits_are_true_again(own_server: Server) -> None:
