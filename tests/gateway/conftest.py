@@ -1,4 +1,4 @@
-"""How the tests of the gateway draw their examples, and log: a traceback drawn with frames and colours takes seconds."""
+"""How the tests of the gateway draw their examples, and log: tracebacks drawn with frames and colours take seconds."""
 
 import structlog
 from hypothesis import HealthCheck, settings
