@@ -92,7 +92,9 @@ class Assembly:
         self._leases = Leases(
             lane, names, id, settings.lease_seconds, _facts(settings), self._reseat, self.replica.seats
         )
-        self.dispatcher = MessageDispatcher(pool, lambda: self._link.hold(), lambda: self._link.release())
+        self.dispatcher = MessageDispatcher(
+            pool, lambda: self._link.hold(), lambda: self._link.release(), self.replica.publisher.publish
+        )
         relay = Relay(interest, self.dispatcher, self._obey, self._leases.probed, settings.log_level == "debug")
         self._link = Link(url, interest, relay.heard, f"fairlead-{id}")
         self._ingress = Ingress(self._redis, names, self.replica.publisher, id)

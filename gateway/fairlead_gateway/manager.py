@@ -132,10 +132,7 @@ class WebSocketManager(Sends[Sending]):
         self, instance_name: str, patch: Message, patch_id: str | int | None = None, base_version: int | None = None
     ) -> bool:
         """Send changed fields, by dotted path, to everybody in an instance; whether any replica had somebody there."""
-        message = {"type": "patch", "instance": instance_name, "patch": patch, "patch_id": patch_id}
-        if base_version is not None:
-            message["base_version"] = base_version
-        return (await self.send_to_instance(instance_name, message)).receivers > 0
+        return await self.dispatcher.send_patch(instance_name, patch, patch_id, base_version)
 
     async def send_heartbeat(self, user_id: str, task_id: str, interval: float = 30.0) -> None:
         """Tell a user every *interval* seconds that a task is still running, until cancelled."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgpack
 import orjson
 import structlog
 
-from fairlead.names import id_of
+from fairlead.envelope import Envelope
+from fairlead.messages import push
+from fairlead.names import BROADCAST, id_of
+from fairlead.names import channel as channel_name
+from fairlead.sent import Sent
 from fairlead_gateway.pool import Connection, ConnectionPool, Format
 from fairlead_gateway.wire.deflate import deflated_frame
 from fairlead_gateway.wire.frames import BINARY, TEXT, binary_frame, text_frame
@@ -22,6 +26,10 @@ SLICE: Final = 256
 
 MAX_BACKLOG_BYTES: Final = 8 * 1024 * 1024
 """Bytes that may wait behind fan-outs under way before we stop reading from Redis."""
+
+
+Publish = Callable[[str, Envelope], Awaitable[Sent]]
+"""How a message reaches every replica."""
 
 
 class Outgoing(NamedTuple):
@@ -83,18 +91,59 @@ class MessageDispatcher:
     joined, and costs each socket one more write, however much it is.
     """
 
-    def __init__(self, pool: ConnectionPool[Connection], hold: Callable[[], None], release: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        pool: ConnectionPool[Connection],
+        hold: Callable[[], None] = lambda: None,
+        release: Callable[[], None] = lambda: None,
+        publish: Publish | None = None,
+    ) -> None:
         """
         :param hold: called when too much waits, to stop reading from Redis.
         :param release: called when reading may go on.
+        :param publish: how `send_to_instance` and its like reach other replicas; without it they serve this pool.
         """
         self._pool = pool
         self._hold = hold
         self._release = release
+        self._publish = publish
         self._waiting: dict[str, list[Outgoing]] = {}
         self._backlog_bytes = 0
         self.delivered = 0
         """Messages handed to sockets since the start."""
+
+    # -- the source documents' names -------------------------------------------------------------
+
+    async def send_to_instance(self, instance_name: str, message: Mapping[str, object]) -> bool:
+        """Send to everybody in an instance; whether anybody may have heard it."""
+        return await self._send(channel_name("instance", instance_name), message)
+
+    async def send_patch(
+        self,
+        instance_name: str,
+        patch: Mapping[str, object],
+        patch_id: str | int | None = None,
+        base_version: int | None = None,
+    ) -> bool:
+        """Send changed fields, by dotted path, to everybody in an instance; otherwise as `send_to_instance`."""
+        message = {"type": "patch", "instance": instance_name, "patch": patch, "patch_id": patch_id}
+        versioned = message if base_version is None else {**message, "base_version": base_version}
+        return await self.send_to_instance(instance_name, versioned)
+
+    async def broadcast(self, message: Mapping[str, object]) -> bool:
+        """Send to everybody; otherwise as `send_to_instance`."""
+        return await self._send(BROADCAST, message)
+
+    async def _send(self, channel: str, message: Mapping[str, object]) -> bool:
+        envelope = push(message, channel)
+        if self._publish is not None:
+            return (await self._publish(channel, envelope)).receivers > 0
+        everywhere = [name for name, _ in self._pool.channels()]
+        for name in everywhere if channel == BROADCAST else [channel]:
+            self.deliver(name, [Outgoing(envelope.frame)])
+        return True
+
+    # -- the way out -------------------------------------------------------------------------------
 
     def deliver(self, channel: str, messages: Sequence[Outgoing]) -> None:
         """Hand *messages* to everybody who is in *channel* now."""

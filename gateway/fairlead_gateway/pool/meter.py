@@ -31,6 +31,8 @@ class Meter:
         :param per_message: seconds that one message costs (1 / rate); 0 for no limit.
         :param per_byte: seconds that one byte costs; 0 for no limit.
         """
+        if not per_message and not per_byte:
+            return 0.0
         bytes_cost = per_byte * size
         messages_ahead = max(self._messages_at - now, 0.0) + per_message
         bytes_ahead = max(self._bytes_at - now, 0.0) + bytes_cost
