@@ -9,6 +9,8 @@ import pytest
 
 import fairlead
 from fairlead.codes import CLOSES, ERRORS
+from fairlead.envelope import Envelope
+from fairlead.names import Names, partition_of
 from fairlead.sends import Sends
 from fairlead_gateway.edge.application import PATHS
 from fairlead_gateway.sessions.actions import RESERVED
@@ -62,3 +64,19 @@ def test_every_snippet_compiles_and_names_what_exists(block: str) -> None:
         assert not [name for name in names.split(", ") if not hasattr(imported, name)]
     for name in re.findall(r"fairlead\.(\w+)\(", block):
         assert hasattr(fairlead, name)
+
+
+def test_the_worked_envelope_is_what_we_publish() -> None:
+    written = re.search(r"```\n((?:[0-9a-f]+\n)+)```", README)
+    assert written is not None
+
+    sealed = Envelope("m-1", "hello", b'{"type":"hello","id":"m-1"}').seal()
+
+    assert bytes.fromhex(written[1].replace("\n", "")) == sealed
+
+
+def test_the_plain_json_door_is_where_the_example_says() -> None:
+    name = Names().pubsub("topic:prices")
+
+    assert f"redis-cli PUBLISH '{name}'" in README
+    assert f"{partition_of('topic:prices')} = CRC16(topic:prices) mod 128" in README
