@@ -124,9 +124,6 @@ class Settings(BaseSettings):
     max_message_depth: int = Field(32, gt=0)
     """Deepest nesting that a client may send."""
 
-    max_publish_bytes: int = Field(1_000_000, gt=0, le=8_000_000)
-    """Largest message that is given to Redis."""
-
     max_outbox_bytes: int = Field(1024 * 1024, gt=0)
     """How far a client may fall behind in reading before it is closed with 4100."""
 

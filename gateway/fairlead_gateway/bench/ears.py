@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from abc import ABC, abstractmethod
 from array import array
 from collections import Counter
 from collections.abc import Callable
@@ -99,7 +100,7 @@ class Counting:
             self._seat.lost(self._seat.link, "unread")
 
 
-class _Reading:
+class _Reading(ABC):
     """Takes frames apart, answers pings, and gives texts on."""
 
     __slots__ = ("_seat", "_walker")
@@ -128,8 +129,9 @@ class _Reading:
                 self._seat.lost(self._seat.link, str(int.from_bytes(payload[:2], "big")))
                 return
 
+    @abstractmethod
     def _heard(self, texts: list[bytes]) -> None:
-        raise NotImplementedError
+        """What to do with the messages of one read."""
 
 
 class Sampling(_Reading):
