@@ -22,6 +22,7 @@ from fairlead_gateway.monitor import ConnectionMonitor
 from fairlead_gateway.plugins import Plugin, named
 from fairlead_gateway.pool import ConnectionInfo
 from fairlead_gateway.server import ServerTask, server_config
+from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.events import EventHandler
 from fairlead_gateway.sessions.handlers import Handler, Middleware
 from fairlead_gateway.settings import Settings
@@ -142,11 +143,11 @@ class WebSocketManager(Sends[Sending]):
 
     # -- handlers and events -----------------------------------------------------------------------
 
-    def register_handler(self, name: str, handler: Handler) -> None:
+    def register_handler(self, name: str, handler: Handler[Context]) -> None:
         """Answer the action *name* and hear messages of the type *name*: ``async def handler(message, context)``."""
         self._parts.replica.handlers.register(name, handler)
 
-    def use(self, middleware: Middleware) -> None:
+    def use(self, middleware: Middleware[Context]) -> None:
         """Put ``async def middleware(message, context, call_next)`` round every action."""
         self._parts.replica.handlers.use(middleware)
 

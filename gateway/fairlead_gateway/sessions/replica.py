@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from fairlead.names import Names
 from fairlead.publisher import Publisher
@@ -35,7 +36,9 @@ class Replica:
     seats: Seats
     verifier: TokenVerifier
     authorizer: Authorizer
-    handlers: Handlers
+    handlers: Handlers[Any]
+    """What applications registered; given a `fairlead_gateway.sessions.context.Context`, which is made of this."""
+
     events: EventBus
     tasks: Tasks
     voice: Voice = field(default_factory=Voice)
