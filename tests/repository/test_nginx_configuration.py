@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from fairlead.codec import MAX_BYTES
 from fairlead_gateway.settings import Settings
 from tests.support.nginx import BINARY, Nginx, directive, seconds, shipped
 
@@ -37,7 +38,7 @@ def test_request_heads_are_as_quick_as_the_gateway_wants_them() -> None:
 def test_the_greatest_message_fits_through() -> None:
     megabytes = int(directive("client_max_body_size").removesuffix("m"))
 
-    assert megabytes * 1024 * 1024 >= DEFAULTS.max_publish_bytes
+    assert megabytes * 1024 * 1024 >= MAX_BYTES
 
 
 def test_no_query_string_is_logged() -> None:
