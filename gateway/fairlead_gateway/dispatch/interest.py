@@ -52,16 +52,25 @@ class Interest:
     to Redis as one command. A new reader (see `serve`) is told everything again.
     """
 
-    def __init__(self, names: Names, is_needed: Callable[[str], bool], probe: str) -> None:
+    def __init__(
+        self,
+        names: Names,
+        is_needed: Callable[[str], bool],
+        probe: str,
+        doubt: Callable[[str], None] = lambda channel: None,
+    ) -> None:
         """
         :param is_needed: whether a socket here still sits in a channel.
         :param probe: a Redis channel that is no client's, heard always.
+        :param doubt: called with a channel that is heard again after it was not: something may have been missed.
         """
         self._names = names
         self._is_needed = is_needed
         self._reader: RedisReader | None = None
         self._channels: dict[bytes, str] = {probe.encode(): ""}
+        self._doubt = doubt
         self._confirmed: set[bytes] = set()
+        self._once_heard: set[bytes] = set()
         self._missing: set[bytes] = set()
         self._wants: dict[bytes, list[_Want]] = {}
         self._asking: list[bytes] = []
@@ -111,6 +120,7 @@ class Interest:
         for name in gone:
             del self._channels[name]
             self._confirmed.discard(name)
+            self._once_heard.discard(name)
             self._missing.discard(name)
         if gone and self._reader is not None:
             self._reader.unsubscribe(gone)
@@ -132,6 +142,10 @@ class Interest:
 
     def confirmed(self, name: bytes) -> None:
         """Redis said that it will send us *name*."""
+        if channel := self._channels.get(name):
+            if name in self._once_heard:
+                self._doubt(channel)
+            self._once_heard.add(name)
         if name in self._channels:
             self._confirmed.add(name)
             self._missing.discard(name)
