@@ -26,7 +26,10 @@ from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.link import Link
 from fairlead_gateway.dispatch.relay import Relay
+from fairlead_gateway.dispatch.track import Memory
+from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.edge.endpoint import Endpoint
+from fairlead_gateway.facts.history import History
 from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.facts.leases import Leases
 from fairlead_gateway.facts.seats import Seats
@@ -61,15 +64,19 @@ class Assembly:
         self._services = Tasks()
         self._lane = lane = Lane(self._redis)
         pool: ConnectionPool[Connection] = ConnectionPool()
-        interest = Interest(names, lambda channel: bool(pool.members(channel)), names.probe(id))
-        tasks = Tasks()
         durable = frozenset(settings.durable)
+        history = History(lane, names, settings.history_ttl_seconds)
+        memory = Memory(settings.replay_memory_bytes, settings.history_size)
+        tracks = Tracks(history.ask, lambda *given: self.dispatcher.deliver(*given), durable, memory)
+        interest = Interest(names, pool.is_needed, names.probe(id), tracks.doubt, tracks.drop)
+        tasks = Tasks()
         self.replica = Replica(
             id=id,
             settings=settings,
             names=names,
             pool=pool,
             interest=interest,
+            tracks=tracks,
             publisher=Publisher(
                 self._redis,
                 names,
@@ -79,7 +86,7 @@ class Assembly:
                 # A client is told that Redis is away before its action runs out of time.
                 timeout_seconds=min(PUBLISH_SECONDS, settings.message_timeout_seconds / 2),
             ),
-            seats=Seats(lane, names, id, durable, settings.history_ttl_seconds),
+            seats=Seats(lane, names, id),
             verifier=TokenVerifier.from_settings(settings),
             authorizer=first_yes(settings, self._redis, names),
             handlers=Handlers(RESERVED),
@@ -95,7 +102,7 @@ class Assembly:
         self.dispatcher = MessageDispatcher(
             pool, lambda: self._link.hold(), lambda: self._link.release(), self.replica.publisher.publish
         )
-        relay = Relay(interest, self.dispatcher, self._obey, self._leases.probed, settings.log_level == "debug")
+        relay = Relay(interest, self.dispatcher, tracks, self._obey, self._leases.probed, settings.log_level == "debug")
         self._link = Link(url, interest, relay.heard, f"fairlead-{id}")
         self._ingress = Ingress(self._redis, names, self.replica.publisher, id)
         self.is_running = False
@@ -106,6 +113,7 @@ class Assembly:
         self._services.start(self._link.run(), name="link")
         self._services.start(self._leases.run(), name="lease")
         self._services.start(self._leases.run_sweeps(), name="sweeps")
+        self._services.start(self.replica.tracks.run_checks(), name="position checks")
         self._services.start(heartbeat.beat(self.replica), name="heartbeat")
         self._services.start(self._ingress.run(), name="ingress")
 
@@ -141,7 +149,7 @@ class Assembly:
 
     def _obey(self, channel: str, order: CloseOrder, spared: str) -> None:
         """An order to whatever replica holds the members of *channel*: to close all but the one who is *spared*."""
-        for connection in list(self.replica.pool.members(channel)):
+        for connection in self.replica.pool.everyone(channel):
             if f"connection:{connection.id}" != spared:
                 leaving.end_as(self.replica, connection, order.code, order.reason)
 

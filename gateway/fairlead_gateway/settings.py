@@ -179,6 +179,9 @@ class Settings(BaseSettings):
     history_ttl_seconds: int = Field(3600, ge=1)
     """How long they are kept after the latest."""
 
+    replay_memory_bytes: int = Field(16 * 1024 * 1024, ge=0)
+    """How much of what was said last a replica remembers, so that clients who come back seldom make Redis work."""
+
     durable: CommaSeparated = ("user", "session", "instance")
     """Kinds of channel with offsets and history."""
 

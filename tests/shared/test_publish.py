@@ -24,13 +24,6 @@ from tests.support.redis import Server
 USER = "user:42"
 
 
-@pytest.fixture
-async def publisher(redis: Redis, names: Names) -> AsyncIterator[Publisher]:
-    publisher = Publisher(redis, names, history_size=100, history_ttl_seconds=50)
-    yield publisher
-    await publisher.aclose()
-
-
 @asynccontextmanager
 async def listening(redis: Redis, *channels: str) -> AsyncIterator[asyncio.Queue[bytes]]:
     """What arrives on pub/sub *channels*, from now on."""
@@ -206,13 +199,13 @@ async def test_a_new_channel_has_an_epoch_before_its_first_message(
 ) -> None:
     keys = [names.log(USER), names.meta(USER), names.seen(USER), names.term(partition_of(USER))]
 
-    offset, epoch, last = await run(redis, load("top"), keys, (50, "fresh"))
+    offset, epoch, last, *_ = await run(redis, load("read"), keys, (50, "fresh", "", 0, "", 0))
     sent = await say(publisher, USER, 1, "m-1")
-    top = await run(redis, load("top"), keys, (50, "other"))
+    top = await run(redis, load("read"), keys, (50, "other", "", 0, "", 0))
 
     assert (offset, last) == (0, b"")
     assert (sent.offset, sent.epoch.encode()) == (1, epoch)
-    assert top == [1, epoch, b"m-1"]
+    assert top == [1, epoch, b"m-1", 0, []]
 
 
 async def test_a_server_without_memory_refuses_before_it_has_written_anything(names: Names) -> None:

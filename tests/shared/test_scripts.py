@@ -15,6 +15,8 @@ from fairlead.redis.connect import open_sync
 from fairlead.redis.greeting import greeting_of
 from fairlead.redis.scripts import load
 
+TOP_ONLY = ("", 0, "", 0)
+
 SCRIPTS = sorted(
     path.name.removesuffix(".lua") for path in files("fairlead.redis.scripts").iterdir() if path.name.endswith(".lua")
 )
@@ -49,10 +51,10 @@ def test_old_servers_get_a_script_without_its_first_line(name: str) -> None:
 
 
 async def test_a_script_that_the_server_has_lost_is_loaded_again(redis: Redis, keys: list[str]) -> None:
-    first = await run(redis, load("top"), keys, (60, "e1"))
+    first = await run(redis, load("read"), keys, (60, "e1", *TOP_ONLY))
     await redis.script_flush()
 
-    again = await run(redis, load("top"), keys, (60, "e2"))
+    again = await run(redis, load("read"), keys, (60, "e2", *TOP_ONLY))
 
     assert first == again
 
@@ -60,7 +62,7 @@ async def test_a_script_that_the_server_has_lost_is_loaded_again(redis: Redis, k
 async def test_many_calls_lose_none_when_scripts_are_missing(redis: Redis, keys: list[str]) -> None:
     await redis.script_flush()
 
-    replies = await run_all(redis, [(load("top"), keys, (60, f"e{i}")) for i in range(10)])
+    replies = await run_all(redis, [(load("read"), keys, (60, f"e{i}", *TOP_ONLY)) for i in range(10)])
 
     assert len({reply[1] for reply in replies}) == 1
 
@@ -70,7 +72,13 @@ async def test_a_refused_call_raises_after_the_others_have_run(redis: Redis, key
     await redis.set(wrong, "not a hash")
 
     with pytest.raises(ResponseError, match="WRONGTYPE"):
-        await run_all(redis, [(load("top"), [keys[0], wrong, *keys[2:]], (60, "e")), (load("top"), keys, (60, "e"))])
+        await run_all(
+            redis,
+            [
+                (load("read"), [keys[0], wrong, *keys[2:]], (60, "e", *TOP_ONLY)),
+                (load("read"), keys, (60, "e", *TOP_ONLY)),
+            ],
+        )
 
     assert await redis.hget(keys[1], "e") == b"e"
 
@@ -81,7 +89,7 @@ async def test_the_blocking_client_loads_what_is_missing_too(
     client: sync_redis.Redis = open_sync(redis_url, names)
     await redis.script_flush()
 
-    offset, epoch, last = await asyncio.to_thread(run_sync, client, load("top"), keys, (60, "e1"))
+    offset, epoch, last, *_ = await asyncio.to_thread(run_sync, client, load("read"), keys, (60, "e1", *TOP_ONLY))
     client.close()
 
     assert (offset, epoch.split(b".")[0], last) == (0, b"e1", b"")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgpack
 import orjson
@@ -15,6 +15,7 @@ from fairlead.messages import push
 from fairlead.names import BROADCAST, id_of
 from fairlead.names import channel as channel_name
 from fairlead.sent import Sent
+from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.pool import Connection, ConnectionPool, Format
 from fairlead_gateway.wire.deflate import deflated_frame
 from fairlead_gateway.wire.frames import BINARY, TEXT, binary_frame, text_frame
@@ -32,16 +33,6 @@ Publish = Callable[[str, Envelope], Awaitable[Sent]]
 """How a message reaches every replica."""
 
 
-class Outgoing(NamedTuple):
-    """One message on its way to the members of a channel."""
-
-    frame: bytes
-    """Finished JSON, position included."""
-
-    exclude: str = ""
-    """``connection:<id>`` or ``user:<id>`` who must not get it."""
-
-
 class Variants(dict[int, bytes]):
     """The WebSocket frames of some messages, joined; one entry a format, made when the first socket needs it."""
 
@@ -51,6 +42,15 @@ class Variants(dict[int, bytes]):
     def __missing__(self, format: int) -> bytes:
         made = self[format] = b"".join([_finished(message, format) for message in self._messages])
         return made
+
+
+def frames_for(connection: Connection, channel: str, messages: Iterable[Outgoing]) -> list[bytes]:
+    """The JSON of those *messages* that *connection* may have, and of what stands in for the others."""
+    found = (
+        message.frame if message.is_for(connection.id, connection.user_id) else message.stand_in(channel)
+        for message in messages
+    )
+    return [frame for frame in found if frame]
 
 
 def finish(payload: bytes, format: int) -> bytes:
@@ -162,7 +162,7 @@ class MessageDispatcher:
             connection.write(_finished(messages[0].frame, connection.format))
             return
         variants = Variants([message.frame for message in messages])
-        recipients = self._spare_excluded(recipients, messages)
+        recipients = self._spare_excluded(channel, recipients, messages)
         if len(recipients) <= SLICE:
             for connection in recipients:
                 connection.write(variants[connection.format])
@@ -183,8 +183,10 @@ class MessageDispatcher:
             self._shrink(sum(len(message.frame) for message in waiting))
             self.deliver(channel, waiting)
 
-    def _spare_excluded(self, recipients: list[Connection], messages: Sequence[Outgoing]) -> list[Connection]:
-        """The recipients of all *messages*; whoever is excluded from some is given the rest here."""
+    def _spare_excluded(
+        self, channel: str, recipients: list[Connection], messages: Sequence[Outgoing]
+    ) -> list[Connection]:
+        """The recipients of all *messages*; whoever is excluded from some is given the rest here, without a hole."""
         excluded = {message.exclude for message in messages if message.exclude}
         if not excluded:
             return recipients
@@ -194,10 +196,8 @@ class MessageDispatcher:
             if connection.id not in ids and connection.identity.user_id not in ids:
                 others.append(connection)
                 continue
-            own = (f"connection:{connection.id}", f"user:{connection.user_id}")
-            rest = [message.frame for message in messages if message.exclude not in own]
-            self.delivered -= len(messages) - len(rest)
-            if rest:
+            self.delivered -= sum(not message.is_for(connection.id, connection.user_id) for message in messages)
+            if rest := frames_for(connection, channel, messages):
                 connection.write(Variants(rest)[connection.format])
         return others
 

@@ -58,17 +58,20 @@ class Interest:
         is_needed: Callable[[str], bool],
         probe: str,
         doubt: Callable[[str], None] = lambda channel: None,
+        given_up: Callable[[str], None] = lambda channel: None,
     ) -> None:
         """
         :param is_needed: whether a socket here still sits in a channel.
         :param probe: a Redis channel that is no client's, heard always.
         :param doubt: called with a channel that is heard again after it was not: something may have been missed.
+        :param given_up: called with a channel that is heard no more.
         """
         self._names = names
         self._is_needed = is_needed
         self._reader: RedisReader | None = None
         self._channels: dict[bytes, str] = {probe.encode(): ""}
         self._doubt = doubt
+        self._given_up = given_up
         self._confirmed: set[bytes] = set()
         self._once_heard: set[bytes] = set()
         self._missing: set[bytes] = set()
@@ -118,7 +121,7 @@ class Interest:
             del self._lingering[name]
         gone = [name for name in due if name in self._channels and not self._is_needed(self._channels[name])]
         for name in gone:
-            del self._channels[name]
+            self._given_up(self._channels.pop(name))
             self._confirmed.discard(name)
             self._once_heard.discard(name)
             self._missing.discard(name)

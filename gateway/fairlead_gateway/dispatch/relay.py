@@ -11,9 +11,11 @@ from fairlead.control import CloseOrder, parse
 from fairlead.envelope import CONTROL, Envelope, Opened, opened, with_offset
 from fairlead.errors import FairleadError, InvalidMessage
 from fairlead.messages import push
-from fairlead_gateway.dispatch.dispatcher import MessageDispatcher, Outgoing
+from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
+from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.reader import Heard
+from fairlead_gateway.dispatch.tracks import Tracks
 
 log = structlog.get_logger(__name__)
 
@@ -25,17 +27,20 @@ class Relay:
         self,
         interest: Interest,
         dispatcher: MessageDispatcher,
+        tracks: Tracks,
         obey: Callable[[str, CloseOrder, str], None],
         probed: Callable[[], None],
         traces: bool = False,
     ) -> None:
         """
+        :param tracks: what says whether a durable message comes next.
         :param obey: called with the channel, the order and who is spared when a control envelope arrives.
         :param probed: called when this replica hears its own probe.
         :param traces: whether to log the id of every message.
         """
         self._interest = interest
         self._dispatcher = dispatcher
+        self._tracks = tracks
         self._obey = obey
         self._probed = probed
         self._traces = traces
@@ -55,16 +60,19 @@ class Relay:
     def _relay(self, channel: str, payloads: list[bytes]) -> None:
         """Hand *payloads* on in their order: what was said before an order is heard before it is obeyed."""
         messages: list[Outgoing] = []
+        track = self._tracks.get(channel)
         for payload in payloads:
             try:
                 opening = _plain(channel, payload) if payload.startswith(b"{") else opened(payload)
-                offset, _, id_, type_, exclude, flags, _, frame = opening
+                offset, epoch, id_, type_, exclude, flags, _, frame = opening
                 order = parse(Envelope(id_, type_, frame, exclude, flags)) if flags & CONTROL else None
             except FairleadError as error:
                 self._drop(channel, payload, error)
                 continue
             if not flags & CONTROL:
-                messages.append(Outgoing(with_offset(frame, offset) if offset else frame, exclude))
+                message = Outgoing(with_offset(frame, offset) if offset else frame, exclude, offset, epoch, id_)
+                if not offset or track is None or self._tracks.take(track, message):
+                    messages.append(message)
             elif order is not None:
                 self._dispatcher.deliver(channel, messages)
                 messages = []

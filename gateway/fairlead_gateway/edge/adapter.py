@@ -54,6 +54,7 @@ class AsgiSocket:
         self._frames = FrameParser(_MAX_FRAME_BYTES, from_client=False)
         self._outbox: deque[tuple[Message, int]] = deque()
         self._outbox_bytes = 0
+        self._room = limits.max_outbox_bytes
         self._outbox_filled = asyncio.Event()
         self._reading = asyncio.Event()
         self._reading.set()
@@ -83,6 +84,9 @@ class AsgiSocket:
 
     def ping(self, payload: bytes) -> None:
         self.write(PINGS[Format.of(self.subprotocol, self.deflates).is_msgpack])
+
+    def make_room(self, size: int) -> None:
+        self._room = self._limits.max_outbox_bytes + size
 
     def pause_reading(self) -> None:
         self._reading.clear()
@@ -161,7 +165,7 @@ class AsgiSocket:
         self._outbox_filled.set()
 
     def _check_outbox(self) -> None:
-        if self._outbox_bytes > self._limits.max_outbox_bytes and self._listener is not None and not self._said_slow:
+        if self._outbox_bytes > self._room and self._listener is not None and not self._said_slow:
             self._said_slow = True
             self._listener.slow(self._owner)
 

@@ -126,7 +126,7 @@ class Endpoint:
 
     def _welcome(self, socket: Socket, greeting: opening.Greeting) -> None:
         connection = greeting.connection
-        greeting.go_live()
+        opening.go_live(self._replica, greeting)
         socket.attach(self._receiver, connection)
         if connection.joined:
             opening.settle(self._replica, connection)

@@ -57,7 +57,7 @@ class Guests:
         connection = greeting.connection
         self._connections[websocket] = connection
         self._replica.tasks.start(socket.run(), name="guest")
-        greeting.go_live()
+        opening.go_live(self._replica, greeting)
         socket.attach(self._receiver, connection)
         opening.settle(self._replica, connection)
         return connection.id

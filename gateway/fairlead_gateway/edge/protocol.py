@@ -208,6 +208,10 @@ class WebSocketProtocol(asyncio.Protocol):
     def ping(self, payload: bytes) -> None:
         self.write(ping_frame(payload))
 
+    def make_room(self, size: int) -> None:
+        if self._state is State.OPEN:
+            self._transport.set_write_buffer_limits(high=self.limits.max_outbox_bytes + size)
+
     def pause_reading(self) -> None:
         if self._state is State.OPEN and self._reading:
             self._reading = False

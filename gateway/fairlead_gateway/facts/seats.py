@@ -4,47 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from random import getrandbits
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from fairlead.errors import Unavailable
-from fairlead.names import Names, kind_of, partition_of
+from fairlead.names import Names, partition_of
 from fairlead.presence import Member, members_of
 from fairlead.redis.scripts import load
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 
-_TOP: Final = load("top")
 _ADMIT: Final = load("admit", SCRIPTS)
 _RELEASE: Final = load("release", SCRIPTS)
-
-
-class Recoverable(Protocol):
-    """Where a client says that it stands."""
-
-    offset: int
-    epoch: str
-
-
-class Position(NamedTuple):
-    """Where a channel stands: the top offset and its epoch; 0 and empty on ephemeral channels."""
-
-    offset: int
-    epoch: str
-
-    def public(self, since: Recoverable | None) -> dict[str, Any]:
-        """
-        What a client is told. ``recovered`` says whether it has missed nothing since *since*; without one there is
-        nothing to recover.
-        """
-        if not self.epoch:
-            return {}
-        told: dict[str, Any] = {"offset": self.offset, "epoch": self.epoch}
-        if since is not None:
-            told["recovered"] = (since.offset, since.epoch) == (self.offset, self.epoch)
-        return told
 
 
 class Admission(NamedTuple):
@@ -55,9 +27,6 @@ class Admission(NamedTuple):
     evicted: list[str]
     """Connections that lost their seat to this one, on whatever replica."""
 
-    positions: Mapping[str, Position]
-    """Where the channels stand that the connection hears from its start."""
-
 
 class Seats:
     """
@@ -67,12 +36,10 @@ class Seats:
     all of it. What cannot be taken back because Redis is away is owed, and paid by `settle_debts`.
     """
 
-    def __init__(self, lane: Lane, names: Names, replica: str, durable: Iterable[str], history_seconds: int) -> None:
+    def __init__(self, lane: Lane, names: Names, replica: str) -> None:
         self._lane = lane
         self._names = names
         self._replica = replica
-        self._durable = frozenset(durable)
-        self._history_seconds = history_seconds
         self._held_key = names.replica_conns(replica)
         self._owed: dict[str, tuple[str, Sequence[str]]] = {}
 
@@ -82,7 +49,7 @@ class Seats:
         self, connection_id: str, user_id: str, device_id: str, channels: Sequence[str], *, limit: int, policy: str
     ) -> Admission:
         """
-        Ask for a seat under the limit of *user_id*, and read where its channels stand.
+        Ask for a seat under the limit of *user_id*, and show it in *channels*.
 
         :param policy: ``refuse``, ``evict`` or ``single`` (see the settings), or ``keep``: the connection is there
             anyway and is only written down again.
@@ -91,13 +58,12 @@ class Seats:
         seat = f"{time.time_ns() // 1_000_000} {self._replica} {device_id}"
         self._hold(connection_id, user_id, channels)
         admitted = self._lane.run(_ADMIT, self._keys(user_id), (user_id, connection_id, seat, limit, policy))
-        positions = await self._positions((f"user:{user_id}", *channels))
         answer = await admitted
         if answer[0]:
             self._appear(connection_id, user_id, channels)
         else:
             self._lane.call("HDEL", self._held_key, connection_id)
-        return Admission(bool(answer[0]), answer[1], [id.decode() for id in answer[2:]], positions)
+        return Admission(bool(answer[0]), answer[1], [id.decode() for id in answer[2:]])
 
     async def release(self, connection_id: str, user_id: str, channels: Sequence[str]) -> int | None:
         """
@@ -124,18 +90,17 @@ class Seats:
 
     # -- channels --------------------------------------------------------------------------------
 
-    async def join(
+    def join(
         self, connection_id: str, user_id: str, channels: Sequence[str], all_channels: Sequence[str]
-    ) -> Mapping[str, Position]:
+    ) -> asyncio.Future[Any]:
         """
-        Show the connection in *channels*, and read where they stand.
+        Show the connection in *channels*; done when Redis has taken it.
 
         :param all_channels: everything it is in now, for whoever has to sweep after us; what it hears anyway is not
-            among them, and is only read.
+            among them, and shown by its seat.
         """
-        self._hold(connection_id, user_id, all_channels)
         self._appear(connection_id, user_id, [channel for channel in channels if channel in all_channels])
-        return await self._positions(channels)
+        return self._hold(connection_id, user_id, all_channels)
 
     def leave(self, connection_id: str, user_id: str, channels: Sequence[str], all_channels: Sequence[str]) -> None:
         """Show the connection in *channels* no more; if Redis is away, until the connection itself is released."""
@@ -153,22 +118,12 @@ class Seats:
     def _keys(self, user_id: str) -> tuple[str, str]:
         return self._names.conns(user_id), self._names.online(partition_of(f"user:{user_id}"))
 
-    def _hold(self, connection_id: str, user_id: str, channels: Sequence[str]) -> None:
-        self._lane.call("HSET", self._held_key, connection_id, orjson.dumps({"user": user_id, "channels": channels}))
+    def _hold(self, connection_id: str, user_id: str, channels: Sequence[str]) -> asyncio.Future[Any]:
+        value = orjson.dumps({"user": user_id, "channels": channels})
+        return self._lane.call("HSET", self._held_key, connection_id, value)
 
     def _appear(self, connection_id: str, user_id: str, channels: Sequence[str]) -> None:
         if channels:
             value = orjson.dumps({"user_id": user_id, "replica": self._replica})
             for channel in channels:
                 self._lane.call("HSET", self._names.here(channel), connection_id, value)
-
-    async def _positions(self, channels: Sequence[str]) -> dict[str, Position]:
-        tops = [(channel, self._top(channel)) for channel in channels if kind_of(channel) in self._durable]
-        positions = dict.fromkeys(channels, Position(0, ""))
-        for channel, top in tops:
-            offset, epoch, _ = await top
-            positions[channel] = Position(offset, epoch.decode())
-        return positions
-
-    def _top(self, channel: str) -> asyncio.Future[Any]:
-        return self._lane.run(_TOP, self._names.of_durable(channel), (self._history_seconds, f"{getrandbits(48):012x}"))

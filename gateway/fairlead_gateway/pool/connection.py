@@ -21,8 +21,8 @@ class Connection:
     """
     A client: who it is, how to write to it, which channels it sits in.
 
-    ``write`` takes finished frames and is called as it is by every fan-out. While a connection is being opened it
-    collects them instead, so that the first thing a client reads is ``connection_established``; see `go_live`.
+    ``write`` takes finished frames and is called as it is by every fan-out. While a connection is being opened it sits
+    in no channel, so that the first thing a client reads is ``connection_established``; see `go_live`.
     """
 
     __slots__ = (
@@ -74,16 +74,10 @@ class Connection:
         self.inbox: deque[dict[str, Any]] | None = None
         """Actions that wait for an earlier one of this client; None while nothing is being done."""
 
-    def hold(self) -> list[bytes]:
-        """Collect what is written from now on in the list that is returned."""
-        held: list[bytes] = []
-        self.write = held.append
-        return held
-
-    def go_live(self, first: bytes, held: list[bytes]) -> None:
-        """Send *first*, then what was *held*, and write straight to the socket from now on."""
+    def go_live(self, first: bytes) -> None:
+        """Send *first*, the greeting and what was missed, and write straight to the socket from now on."""
         self.is_live = True
-        self.socket.write(b"".join((first, *held)))
+        self.socket.write(first)
         # Looked up behind the first write, with which a socket may change its own.
         self.write = self.socket.write
 

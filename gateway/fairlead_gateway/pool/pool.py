@@ -19,6 +19,7 @@ class ConnectionPool(Generic[Member]):
 
     def __init__(self) -> None:
         self._members: dict[str, dict[Member, None]] = {}
+        self._coming: dict[str, dict[Member, None]] = {}
         self._by_id: dict[str, Member] = {}
 
     # -- connections ---------------------------------------------------------------------------
@@ -42,25 +43,27 @@ class ConnectionPool(Generic[Member]):
 
     # -- channels ------------------------------------------------------------------------------
 
-    def join(self, member: Member, channel: str) -> bool:
-        """Sit *member* in *channel*; whether it is the first there, so that somebody should subscribe."""
-        members = self._members.get(channel)
-        if members is None:
-            self._members[channel] = {member: None}
-            return True
-        members[member] = None
-        return False
+    def reserve(self, member: Member, channel: str) -> None:
+        """Keep a place in *channel* for *member*, who hears nothing before it has joined."""
+        self._coming.setdefault(channel, {})[member] = None
+
+    def join(self, member: Member, channel: str) -> None:
+        """Sit *member* in *channel*, on its reserved place if it has one."""
+        _remove(self._coming, member, channel)
+        self._members.setdefault(channel, {})[member] = None
 
     def leave(self, member: Member, channel: str) -> bool:
-        """Take *member* out of *channel*; whether nobody is left, so that somebody may unsubscribe."""
-        members = self._members.get(channel)
-        if members is None or member not in members:
-            return False
-        del members[member]
-        if members:
-            return False
-        del self._members[channel]
-        return True
+        """Take *member* and its place out of *channel*; whether nobody needs the channel any more."""
+        was_there = _remove(self._members, member, channel)
+        return (_remove(self._coming, member, channel) or was_there) and not self.is_needed(channel)
+
+    def is_needed(self, channel: str) -> bool:
+        """Whether somebody sits in *channel*, or is about to."""
+        return channel in self._members or channel in self._coming
+
+    def everyone(self, channel: str) -> list[Member]:
+        """Who is in *channel* now, or about to be."""
+        return [*self._members.get(channel, ()), *self._coming.get(channel, ())]
 
     def members(self, channel: str) -> Mapping[Member, None]:
         """Who is in *channel* now: a live view, to be copied before anything that waits."""
@@ -99,4 +102,16 @@ class ConnectionPool(Generic[Member]):
             self._members.pop(channel_name("instance", instance_name), None)
         else:
             self._members.clear()
+            self._coming.clear()
             self._by_id.clear()
+
+
+def _remove(seats: dict[str, dict[Member, None]], member: Member, channel: str) -> bool:
+    """Whether *member* was there."""
+    members = seats.get(channel)
+    if members is None or member not in members:
+        return False
+    del members[member]
+    if not members:
+        del seats[channel]
+    return True

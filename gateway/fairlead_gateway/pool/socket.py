@@ -59,6 +59,9 @@ class Socket(Protocol):
     def ping(self, payload: bytes) -> None:
         """Ask for a pong (payload at most 125 bytes)."""
 
+    def make_room(self, size: int) -> None:
+        """Let *size* more bytes wait to be read than the outbox may hold: a replay is not the client's slowness."""
+
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fairlead.messages import push
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 class Context:
     """One action of one client. Handlers and middleware of applications get it beside the message."""
 
-    __slots__ = ("connection", "replica")
+    __slots__ = ("afterwards", "connection", "replica")
 
     def __init__(self, replica: Replica, connection: Connection) -> None:
         self.replica = replica
         self.connection = connection
+        self.afterwards: list[Callable[[], None]] = []
+        """What is to be done once the action has been answered, in the same turn of the loop."""
 
     @property
     def connection_id(self) -> str:

@@ -56,6 +56,7 @@ class Unsubscribe(Action):
 
 class JoinSession(Action):
     session_id: Id
+    recover: dict[ChannelName, Position] = Field(default_factory=dict, max_length=1)
 
 
 class LeaveSession(Action):

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import structlog
 
 from fairlead import codes
 from fairlead.control import close_order
-from fairlead.errors import Unavailable
+from fairlead.errors import InvalidMessage, Unavailable
 from fairlead.ids import uuid7
 from fairlead.messages import now as timestamp
 from fairlead.names import channel as channel_name
+from fairlead.names import checked_channel, kind_of
+from fairlead_gateway.access.authorizer import Verb
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.dispatch.dispatcher import finish
-from fairlead_gateway.facts.seats import Position
+from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection, Format
 from fairlead_gateway.pool.meter import Meter
 from fairlead_gateway.pool.socket import Socket
 from fairlead_gateway.sessions import leaving, seating
-from fairlead_gateway.sessions.frames import Position as Recover
 from fairlead_gateway.sessions.replica import Replica
+from fairlead_gateway.sessions.seating import Recover
 from fairlead_gateway.sessions.voice import encode
 
 log = structlog.get_logger(__name__)
+
+_ONES_OWN: Final = ("user", "connection", "broadcast")
+"""Kinds of channel that nobody can ask for."""
 
 
 class Refused(Exception):
@@ -55,14 +60,11 @@ class Place(NamedTuple):
 
 
 class Greeting(NamedTuple):
-    """An opened connection, not yet live: what to send first, and what has arrived for it meanwhile."""
+    """An opened connection, not yet live: what to send first, and what it has missed in its channels."""
 
     connection: Connection
-    first: bytes
-    held: list[bytes]
-
-    def go_live(self) -> None:
-        self.connection.go_live(self.first, self.held)
+    established: bytes
+    caught: Mapping[str, Caught]
 
 
 async def open_connection(
@@ -71,23 +73,24 @@ async def open_connection(
     format: Format,
     identity: Identity,
     place: Place,
-    recover: Mapping[str, Recover],
+    recover: Recover,
 ) -> Greeting:
     """
     Admit *identity* on *socket*, which may have yet to be accepted, and seat it where *place* says.
 
+    :param recover: where the client stands; it is seated in these channels, too, as far as it may hear them.
     :raises Refused: with the close code that says why.
     """
-    extra = place.channels
-    await _ensure_allowed(replica, identity, extra)
+    await _ensure_allowed(replica, identity, place.channels)
+    back, denied = await _coming_back(replica, identity, place, recover)
+    extra = place.channels + back
     if len(replica.pool) >= replica.settings.max_connections:
         raise Refused(codes.REPLICA_FULL, "this replica holds all the connections it may")
     connection = Connection(uuid7(), identity, socket, format, Meter(), time.time())
-    held = connection.hold()
     connection.session_id, connection.instance = place
     _enter(replica, connection, extra)
     try:
-        positions = await _admit(replica, connection, extra)
+        caught = await _admit(replica, connection, extra, recover)
         if await seating.left_meanwhile(replica, connection):
             raise Refused(codes.REPLACED, "by a newer connection")
     except Unavailable:
@@ -96,7 +99,16 @@ async def open_connection(
     except BaseException:
         leaving.gone(replica, connection, codes.INTERNAL_ERROR.code, "not opened")
         raise
-    return Greeting(connection, _established(replica, connection, positions, recover), held)
+    return Greeting(connection, _established(replica, connection, seating.told(caught) | denied), caught)
+
+
+def go_live(replica: Replica, greeting: Greeting) -> None:
+    """Send the greeting and what was missed; from here on the connection hears its channels."""
+    connection = greeting.connection
+    missed = seating.settle_in(replica, connection, greeting.caught)
+    if missed:
+        connection.socket.make_room(len(missed))
+    connection.go_live(greeting.established + missed)
 
 
 def settle(replica: Replica, connection: Connection) -> None:
@@ -110,9 +122,10 @@ def settle(replica: Replica, connection: Connection) -> None:
         "connection opened", connection_id=connection.id, user_id=connection.user_id, address=connection.socket.remote
     )
     replica.events.emit("connection", connection_id=connection.id, user_id=connection.user_id)
-    if connection.session_id:
-        session = channel_name("session", connection.session_id)
-        replica.tasks.start(seating.announce(replica, connection, "session_joined", session), name="session_joined")
+    for channel in connection.channels:
+        if kind_of(channel) == "session":
+            news = seating.announce(replica, connection, "session_joined", channel)
+            replica.tasks.start(news, name="session_joined")
 
 
 async def _ensure_allowed(replica: Replica, identity: Identity, channels: tuple[str, ...]) -> None:
@@ -124,17 +137,51 @@ async def _ensure_allowed(replica: Replica, identity: Identity, channels: tuple[
         raise Refused(codes.INTERNAL_ERROR, error.message) from None
 
 
+async def _coming_back(
+    replica: Replica, identity: Identity, place: Place, recover: Recover
+) -> tuple[tuple[str, ...], dict[str, dict[str, Any]]]:
+    """
+    The channels beyond its place that a client comes back to, and what it is told about those it may not hear.
+
+    :raises Refused: something in *recover* is no channel, or they are too many.
+    """
+    if not recover:
+        return (), {}
+    back: list[str] = []
+    denied: dict[str, dict[str, Any]] = {}
+    try:
+        for channel in map(checked_channel, recover):
+            if channel == f"user:{identity.user_id}" or channel in place.channels:
+                continue
+            verb: Verb = "join" if kind_of(channel) == "session" else "subscribe"
+            if kind_of(channel) not in _ONES_OWN and await replica.authorizer.allows(identity, verb, channel):
+                back.append(channel)
+            else:
+                denied[channel] = {"recovered": False, "code": "forbidden"}
+    except InvalidMessage as error:
+        raise Refused(codes.BAD_REQUEST, error.message) from None
+    except Unavailable as error:
+        raise Refused(codes.INTERNAL_ERROR, error.message) from None
+    if len(back) + len(place.channels) > replica.settings.max_channels_per_connection:
+        limit = replica.settings.max_channels_per_connection
+        raise Refused(codes.BAD_REQUEST, f"a connection may hear {limit} channels")
+    return tuple(back), denied
+
+
 def _enter(replica: Replica, connection: Connection, extra: tuple[str, ...]) -> None:
     connection.joined = True
     connection.channels = extra
     replica.pool.enter(connection.id, connection)
-    for channel in (*seating.own_channels(connection), *extra):
-        replica.pool.join(connection, channel)
+    seating.reserve(replica, connection, (*seating.own_channels(connection), *extra))
 
 
-async def _admit(replica: Replica, connection: Connection, extra: tuple[str, ...]) -> Mapping[str, Position]:
+async def _admit(
+    replica: Replica, connection: Connection, extra: Sequence[str], recover: Recover
+) -> Mapping[str, Caught]:
     settings = replica.settings
-    await replica.interest.want(*seating.own_channels(connection), *extra)
+    channels = (*seating.own_channels(connection), *extra)
+    await replica.interest.want(*channels)
+    seating.prepare(replica, channels, recover)
     admission = await replica.seats.admit(
         connection.id,
         connection.user_id,
@@ -151,12 +198,10 @@ async def _admit(replica: Replica, connection: Connection, extra: tuple[str, ...
         await replica.publisher.publish(f"connection:{evicted}", order, durable=False)
     if admission.seats_before == 0:
         replica.events.emit("user_connected", user_id=connection.user_id, connection_id=connection.id)
-    return admission.positions
+    return await seating.catch_up(replica, channels, recover)
 
 
-def _established(
-    replica: Replica, connection: Connection, positions: Mapping[str, Position], recover: Mapping[str, Recover]
-) -> bytes:
+def _established(replica: Replica, connection: Connection, channels: Mapping[str, Mapping[str, Any]]) -> bytes:
     settings = replica.settings
     message = {
         "type": "connection_established",
@@ -170,6 +215,6 @@ def _established(
             "interval": settings.heartbeat_interval_seconds,
             "timeout": settings.heartbeat_timeout_seconds,
         },
-        "channels": {channel: position.public(recover.get(channel)) for channel, position in positions.items()},
+        "channels": channels,
     }
     return finish(encode(message), connection.format)

@@ -104,12 +104,18 @@ class Receiver:
         connection.inbox = None
 
     async def _handle(self, connection: Connection, frame: dict[str, Any]) -> None:
+        context = Context(self._replica, connection)
+        await self._answer(connection, frame, context)
+        for do in context.afterwards:
+            do()
+
+    async def _answer(self, connection: Connection, frame: dict[str, Any], context: Context) -> None:
         ref = ref_of(frame)
         limit = self._replica.settings.message_timeout_seconds
         try:
             async with asyncio.timeout(limit) as deadline:
                 perform = self._replica.handlers.around(self._do)
-                result = await perform(frame, Context(self._replica, connection))
+                result = await perform(frame, context)
             self._replica.voice.reply(connection, ref, result if isinstance(result, dict) else {"result": result})
         except FairleadError as error:
             self._refuse(connection, ref, error)

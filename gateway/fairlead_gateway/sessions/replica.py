@@ -10,6 +10,7 @@ from fairlead.publisher import Publisher
 from fairlead_gateway.access.authorizer import Authorizer
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.dispatch.interest import Interest
+from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.monitor.monitor import Counters
 from fairlead_gateway.pool import Connection, ConnectionPool
@@ -32,6 +33,7 @@ class Replica:
     names: Names
     pool: ConnectionPool[Connection]
     interest: Interest
+    tracks: Tracks
     publisher: Publisher
     seats: Seats
     verifier: TokenVerifier

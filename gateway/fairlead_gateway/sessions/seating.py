@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 
 from fairlead.errors import NotFound, RateLimited, Unavailable
 from fairlead.messages import push
 from fairlead.names import id_of
-from fairlead_gateway.facts.seats import Position
+from fairlead.position import Position
+from fairlead_gateway.dispatch.dispatcher import finish, frames_for
+from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection
+from fairlead_gateway.sessions.frames import Position as Claimed
 from fairlead_gateway.sessions.replica import Replica
 
 log = structlog.get_logger(__name__)
 
+Recover = Mapping[str, Claimed]
+"""Where a client says that it stands, by channel."""
 
-async def sit(replica: Replica, connection: Connection, channels: Sequence[str]) -> Mapping[str, Position]:
+
+async def sit(
+    replica: Replica, connection: Connection, channels: Sequence[str], recover: Recover
+) -> Mapping[str, Caught]:
     """
-    Let *connection* hear *channels* from now on; answers where each of them stands.
+    Take places for *connection* in *channels*; answers where each of them stands, and what it has missed there.
 
-    The pool is written before Redis is asked, so that two who join at once find each other; the position is read after
-    Redis has confirmed, so that nothing falls between what was before and what comes live.
+    It hears nothing before `settle_in`. Places are taken before Redis is asked, so that two who come at once find each
+    other; positions are read after Redis has confirmed, so that nothing falls between what was before and what comes.
 
     :raises RateLimited: more channels than one connection may hear.
     :raises NotFound: it has ended meanwhile.
@@ -32,16 +41,65 @@ async def sit(replica: Replica, connection: Connection, channels: Sequence[str])
     if new and len(connection.channels) + len(new) > limit:
         raise RateLimited(f"a connection may hear {limit} channels; leave some first", limit=limit)
     connection.channels += tuple(new)
-    for channel in new:
-        replica.pool.join(connection, channel)
+    reserve(replica, connection, new)
     try:
         await replica.interest.want(*channels)
         if not connection.joined:
             raise NotFound("this connection has ended")
-        return await replica.seats.join(connection.id, connection.user_id, channels, connection.channels)
+        seated = replica.seats.join(connection.id, connection.user_id, channels, connection.channels)
+        prepare(replica, channels, recover)
+        caught = await catch_up(replica, channels, recover)
+        await seated
+        return caught
     except BaseException:
         _get_up(replica, connection, new)
         raise
+
+
+def reserve(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:
+    """Keep places in *channels*; from now on they are needed here."""
+    for channel in channels:
+        replica.pool.reserve(connection, channel)
+        replica.tracks.open(channel)
+
+
+def prepare(replica: Replica, channels: Sequence[str], recover: Recover) -> None:
+    """Ask at once for everything that `catch_up` will await, so that all of it takes one round trip."""
+    for channel in channels:
+        replica.tracks.prepare(channel, _position(recover.get(channel)))
+
+
+async def catch_up(replica: Replica, channels: Sequence[str], recover: Recover) -> Mapping[str, Caught]:
+    """Where *channels* stand, and what was missed since the positions in *recover*: of each all of it, or nothing."""
+    return {channel: await replica.tracks.catch_up(channel, _position(recover.get(channel))) for channel in channels}
+
+
+def told(caught: Mapping[str, Caught]) -> dict[str, dict[str, Any]]:
+    """What a client is told about its channels: where each stands, and whether it has recovered what it missed."""
+    return {channel: _told(*one) for channel, one in caught.items()}
+
+
+def settle_in(replica: Replica, connection: Connection, caught: Mapping[str, Caught]) -> bytes:
+    """
+    Make *connection* a member of the channels in which it has places.
+
+    :returns: the frames of all that it missed there, in order; to be written before anything else.
+    """
+    missed: list[bytes] = []
+    own = own_channels(connection)
+    for channel, one in caught.items():
+        if connection.joined and (channel in own or channel in connection.channels):
+            replica.pool.join(connection, channel)
+            messages = [*one.missed, *replica.tracks.rest(channel, one)]
+            missed += frames_for(connection, channel, messages)
+    return b"".join([finish(frame, connection.format) for frame in missed])
+
+
+def go_on(replica: Replica, connection: Connection, caught: Mapping[str, Caught]) -> None:
+    """`settle_in` for a connection that is live: what it missed is written at once."""
+    if frames := settle_in(replica, connection, caught):
+        connection.socket.make_room(len(frames))
+        connection.write(frames)
 
 
 def stand_up(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:
@@ -91,6 +149,15 @@ async def left_meanwhile(replica: Replica, connection: Connection) -> bool:
 def own_channels(connection: Connection) -> tuple[str, str, str]:
     """What every connection hears without asking."""
     return f"user:{connection.user_id}", f"connection:{connection.id}", "broadcast"
+
+
+def _position(claimed: Claimed | None) -> Position | None:
+    return None if claimed is None else Position(claimed.offset, claimed.epoch, claimed.id or "")
+
+
+def _told(position: Position, recovered: bool | None, missed: Sequence[object]) -> dict[str, Any]:
+    facts: dict[str, Any] = {"offset": position.offset, "epoch": position.epoch} if position.epoch else {}
+    return facts if recovered is None else {**facts, "recovered": recovered}
 
 
 def _get_up(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:

@@ -13,10 +13,13 @@ from fairlead import codes
 from fairlead.control import CloseOrder, close_order
 from fairlead.envelope import CONTROL, VERSION, Envelope
 from fairlead.messages import push
-from fairlead.names import Names
+from fairlead.names import DURABLE_KINDS, Names
+from fairlead.position import Position
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.relay import Relay
+from fairlead_gateway.dispatch.track import Memory
+from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.pool import Connection, ConnectionPool, Format
 from tests.gateway.dispatch.heard import messages_of
 from tests.gateway.dispatch.wires import wired
@@ -25,6 +28,10 @@ from tests.gateway.pool.sockets import connection
 NAMES = Names("t")
 PROBE = NAMES.probe("r1")
 TOPIC = NAMES.pubsub("topic:t").encode()
+
+
+def unasked(channel: str, since: Position | None) -> asyncio.Future[object]:
+    raise AssertionError("a topic has no log to ask")
 
 
 class Station:
@@ -40,7 +47,8 @@ class Station:
         self.probes = 0
         self.interest = Interest(NAMES, lambda channel: True, PROBE)
         dispatcher = MessageDispatcher(self.pool, lambda: None, lambda: None)
-        self.relay = Relay(self.interest, dispatcher, self._obey, self._probed)
+        tracks = Tracks(unasked, dispatcher.deliver, DURABLE_KINDS, Memory(0, 0))
+        self.relay = Relay(self.interest, dispatcher, tracks, self._obey, self._probed)
 
     def _obey(self, channel: str, order: CloseOrder, spared: str) -> None:
         self.orders.append((channel, order, spared))

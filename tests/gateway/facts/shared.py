@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
 
-from fairlead.names import DURABLE_KINDS, Names, partition_of
+from fairlead.names import Names, partition_of
 from fairlead.redis.connect import open_async
 from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.facts.leases import Leases
@@ -25,7 +25,7 @@ class Fact:
         self.names = names
         self.redis = redis
         self.lane = Lane(redis)
-        self.seats = Seats(self.lane, names, replica, DURABLE_KINDS, 60)
+        self.seats = Seats(self.lane, names, replica)
         self.connections: dict[str, tuple[str, Sequence[str]]] = {}
         self.reseated = 0
         self.leases = Leases(self.lane, names, replica, lease_seconds, {"version": "test"}, self._reseat, self.seats)

@@ -8,10 +8,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fairlead.errors import Unavailable
-from fairlead.messages import push
-from fairlead.publisher import Publisher
-from fairlead_gateway.facts.seats import Position
-from fairlead_gateway.sessions.frames import Position as Recover
 from tests.gateway.facts.shared import LIMIT, Fact, replicas
 from tests.gateway.patience import until_asked
 from tests.support.redis import Server
@@ -163,46 +159,13 @@ async def test_joining_and_leaving_a_channel_shows_and_hides_the_connection(pair
     fact = pair[0]
     await fact.admit("c0")
 
-    positions = await fact.seats.join("c0", "42", ["session:s1", "topic:t"], ["session:s1", "topic:t"])
+    await fact.seats.join("c0", "42", ["session:s1", "topic:t"], ["session:s1", "topic:t"])
     joined = await fact.is_here("session:s1", "c0"), await fact.is_here("topic:t", "c0")
     fact.seats.leave("c0", "42", ["session:s1"], ["topic:t"])
     await fact.lane.call("PING")
 
     assert joined == (True, True)
     assert (await fact.is_here("session:s1", "c0"), await fact.is_here("topic:t", "c0")) == (False, True)
-    assert positions["session:s1"].epoch
-    assert positions["topic:t"] == Position(0, "")
-
-
-async def test_the_position_is_where_the_channel_stands_and_the_epoch_that_publishers_see(pair: list[Fact]) -> None:
-    publisher = Publisher(pair[0].redis, pair[0].names)
-    sent = None
-    for number in range(3):
-        sent = await publisher.publish("user:42", push({"type": "n", "content": number}, "user:42"))
-    await publisher.aclose()
-
-    admission = await pair[1].admit("c0")
-
-    assert sent is not None
-    assert admission.positions["user:42"] == Position(3, sent.epoch)
-
-
-@pytest.mark.parametrize(
-    ("since", "recovered"),
-    [
-        (Recover(offset=7, epoch="e.1"), True),
-        (Recover(offset=6, epoch="e.1"), False),
-        (Recover(offset=8, epoch="e.1"), False),
-        (Recover(offset=7, epoch="e.2"), False),
-    ],
-)
-def test_recovered_is_said_only_to_who_has_missed_nothing(since: Recover, recovered: bool) -> None:
-    assert Position(7, "e.1").public(since) == {"offset": 7, "epoch": "e.1", "recovered": recovered}
-
-
-def test_ephemeral_channels_have_no_position_and_newcomers_nothing_to_recover() -> None:
-    assert Position(0, "").public(Recover(offset=1, epoch="e")) == {}
-    assert Position(7, "e.1").public(None) == {"offset": 7, "epoch": "e.1"}
 
 
 async def test_what_could_not_be_released_is_owed_and_paid_when_redis_is_back(prefix: str) -> None:

@@ -26,6 +26,7 @@ class RecordingSocket:
         self.pings: list[bytes] = []
         self.closes: list[tuple[int, str]] = []
         self.is_reading = True
+        self.room = 0
 
     @property
     def bytes_written(self) -> bytes:
@@ -36,6 +37,9 @@ class RecordingSocket:
 
     def ping(self, payload: bytes) -> None:
         self.pings.append(payload)
+
+    def make_room(self, size: int) -> None:
+        self.room = size
 
     def pause_reading(self) -> None:
         self.is_reading = False

@@ -7,21 +7,9 @@ from datetime import UTC, datetime
 from tests.gateway.pool.sockets import connection, socket_of
 
 
-def test_what_comes_while_it_is_opened_follows_the_greeting_in_one_write() -> None:
-    client = connection()
-    held = client.hold()
-    client.write(b"<first push>")
-    client.write(b"<second push>")
-    assert socket_of(client).writes == []
-
-    client.go_live(b"<greeting>", held)
-
-    assert socket_of(client).writes == [b"<greeting><first push><second push>"]
-
-
 def test_after_the_greeting_writes_go_straight_to_the_socket() -> None:
     client = connection()
-    client.go_live(b"<greeting>", client.hold())
+    client.go_live(b"<greeting>")
 
     client.write(b"<push>")
 

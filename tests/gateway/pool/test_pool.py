@@ -22,22 +22,31 @@ class PoolAgainstModel(RuleBasedStateMachine):
         self.pool: ConnectionPool[int] = ConnectionPool()
         self.seats: list[tuple[str, int]] = []
         self.entered: dict[str, int] = {}
+        self.reserved: set[tuple[str, int]] = set()
 
     def sitting(self, channel: str) -> list[int]:
         return [member for name, member in self.seats if name == channel]
 
     @rule(member=MEMBERS, channel=CHANNELS)
     def join(self, member: int, channel: str) -> None:
-        is_first = not self.sitting(channel)
+        self.reserved.discard((channel, member))
         if (channel, member) not in self.seats:
             self.seats.append((channel, member))
 
-        assert self.pool.join(member, channel) is is_first
+        self.pool.join(member, channel)
+
+    @rule(member=MEMBERS, channel=CHANNELS)
+    def reserve(self, member: int, channel: str) -> None:
+        self.reserved.add((channel, member))
+
+        self.pool.reserve(member, channel)
 
     @rule(member=MEMBERS, channel=CHANNELS)
     def leave(self, member: int, channel: str) -> None:
-        is_last = self.sitting(channel) == [member]
+        was_there = {(channel, member)} & {*self.seats, *self.reserved}
         self.seats = [seat for seat in self.seats if seat != (channel, member)]
+        self.reserved.discard((channel, member))
+        is_last = bool(was_there) and channel not in {name for name, _ in (*self.seats, *self.reserved)}
 
         assert self.pool.leave(member, channel) is is_last
 
@@ -56,6 +65,7 @@ class PoolAgainstModel(RuleBasedStateMachine):
         self.pool.add(member, name)
         assert member in self.pool.get_all(name)
         self.pool.remove(member, name)
+        self.reserved.discard((f"instance:{name}", member))
         self.seats = [seat for seat in self.seats if seat != (f"instance:{name}", member)]
 
     @rule(name=st.sampled_from(["demo", "other"]))
@@ -67,12 +77,20 @@ class PoolAgainstModel(RuleBasedStateMachine):
     def clear(self) -> None:
         self.pool.clear()
         self.seats.clear()
+        self.reserved.clear()
         self.entered.clear()
 
     @invariant()
     def members_are_those_who_joined_in_that_order(self) -> None:
         for channel in {name for name, _ in self.seats} | {"topic:never"}:
             assert list(self.pool.members(channel)) == self.sitting(channel)
+
+    @invariant()
+    def a_channel_is_needed_by_who_sits_there_and_by_who_comes(self) -> None:
+        for channel in {name for name, _ in (*self.seats, *self.reserved)} | {"topic:never"}:
+            coming = {member for name, member in self.reserved if name == channel}
+            assert self.pool.is_needed(channel) is bool(self.sitting(channel) or coming)
+            assert set(self.pool.everyone(channel)) == {*self.sitting(channel), *coming}
 
     @invariant()
     def channels_are_those_with_somebody_in_them(self) -> None:

@@ -41,7 +41,8 @@ async def test_subscribing_to_durable_channels_tells_where_they_stand(gateway: G
 
     assert fresh["channels"] == {f"instance:{name}": position}
     assert again["channels"] == {f"instance:{name}": position | {"recovered": True}}
-    assert behind["channels"] == {f"instance:{name}": position | {"recovered": False}}
+    assert behind["channels"] == {f"instance:{name}": position | {"recovered": True}}
+    assert [message["id"] for message in await client.heard()] == [sent.id]
 
 
 async def test_after_unsubscribing_nothing_more_is_heard(gateway: Gateway) -> None:

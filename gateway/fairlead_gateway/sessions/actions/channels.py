@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fairlead.errors import Forbidden, InvalidMessage
@@ -12,13 +13,16 @@ from fairlead_gateway.sessions.frames import Subscribe, Unsubscribe
 
 
 async def subscribe(context: Context, frame: Subscribe) -> dict[str, Any]:
-    """Hear all the channels that are asked for, or none of them; answers where each stands."""
+    """
+    Hear all the channels that are asked for, or none of them; answers where each stands.
+
+    What was missed since the positions in ``recover`` follows the reply; so a client fills a gap in a channel it hears.
+    """
     channels = [checked_channel(name) for name in frame.channels]
     await ensure_allowed(context, channels)
-    positions = await seating.sit(context.replica, context.connection, channels)
-    return {
-        "channels": {channel: position.public(frame.recover.get(channel)) for channel, position in positions.items()}
-    }
+    caught = await seating.sit(context.replica, context.connection, channels, frame.recover)
+    context.afterwards.append(partial(seating.go_on, context.replica, context.connection, caught))
+    return {"channels": seating.told(caught)}
 
 
 async def unsubscribe(context: Context, frame: Unsubscribe) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fairlead.errors import Forbidden
@@ -17,7 +18,8 @@ async def join_session(context: Context, frame: JoinSession) -> dict[str, Any]:
     if not await context.replica.authorizer.allows(context.identity, "join", name):
         raise Forbidden(f"you are not a member of session {frame.session_id}", channels=[name])
     was_there = name in context.connection.channels
-    positions = await seating.sit(context.replica, context.connection, [name])
+    caught = await seating.sit(context.replica, context.connection, [name], frame.recover)
+    context.afterwards.append(partial(seating.go_on, context.replica, context.connection, caught))
     context.connection.session_id = frame.session_id
     if not was_there:
         # A task, so that the reply is written before the news of it.
@@ -25,7 +27,7 @@ async def join_session(context: Context, frame: JoinSession) -> dict[str, Any]:
         context.replica.tasks.start(news, name="session_joined")
     return {
         "session_id": frame.session_id,
-        "channels": {channel: position.public(None) for channel, position in positions.items()},
+        "channels": seating.told(caught),
     }
 
 

@@ -1,0 +1,43 @@
+"""What a replica itself writes into a channel, beside what it was given: from the log, or about it."""
+
+from __future__ import annotations
+
+import orjson
+import structlog
+
+from fairlead.envelope import opened, with_offset
+from fairlead.errors import InvalidMessage
+from fairlead.messages import now as timestamp
+from fairlead.position import Entry
+from fairlead_gateway.dispatch.outgoing import Outgoing
+from fairlead_gateway.dispatch.track import Track
+
+log = structlog.get_logger(__name__)
+
+
+def logged(channel: str, entry: Entry, epoch: str) -> Outgoing:
+    """An *entry* of the log as the message it was; one that nobody can read holds its place, so that none is missed."""
+    try:
+        _, _, id_, _, exclude, _, _, frame = opened(entry.envelope)
+    except InvalidMessage as error:
+        log.warning("unreadable in the log", channel=channel, offset=entry.offset, why=error.message)
+        empty = Outgoing(b"", "", entry.offset, epoch, entry.id)
+        return empty._replace(frame=empty.stand_in(channel))
+    return Outgoing(with_offset(frame, entry.offset), exclude, entry.offset, epoch, id_)
+
+
+def epoch_changed(track: Track, *, recovered: bool) -> Outgoing:
+    """
+    The notice that offsets go on from here under another epoch.
+
+    :param recovered: whether nothing was lost; if not, clients reload their state.
+    """
+    notice = {
+        "type": "epoch_changed",
+        "channel": track.channel,
+        "epoch": track.epoch,
+        "offset": track.offset,
+        "recovered": recovered,
+        "timestamp": timestamp(),
+    }
+    return Outgoing(orjson.dumps(notice))
