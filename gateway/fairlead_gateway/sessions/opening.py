@@ -99,7 +99,8 @@ async def open_connection(
     except BaseException:
         leaving.gone(replica, connection, codes.INTERNAL_ERROR.code, "not opened")
         raise
-    return Greeting(connection, _established(replica, connection, seating.told(caught) | denied), caught)
+    positions = seating.told({name: caught[name] for name in (f"user:{connection.user_id}", *extra)})
+    return Greeting(connection, _established(replica, connection, positions | denied), caught)
 
 
 def go_live(replica: Replica, greeting: Greeting) -> None:

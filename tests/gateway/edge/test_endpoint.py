@@ -306,8 +306,9 @@ async def test_with_wait_nothing_goes_live_before_the_first_frame(gateway: Gatew
     await gateway.manager.send_to_user(user, {"type": "two"})
 
     assert up_to_date["channels"] == {f"user:{user}": position | {"recovered": True}}
-    assert behind["channels"] == {f"user:{user}": position | {"recovered": False}}
-    assert [(await client.next())["type"] for client in (*waiting, first)] == ["two", "two", "one"]
+    assert behind["channels"] == {f"user:{user}": position | {"recovered": True}}
+    assert [(await client.next())["type"] for client in (*waiting, first)] == ["two", "one", "one"]
+    assert (await waiting[1].next())["type"] == "two"
 
 
 async def test_with_wait_and_no_frame_one_is_closed_with_4408(gateway: Gateway) -> None:
