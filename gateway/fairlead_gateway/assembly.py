@@ -26,7 +26,6 @@ from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.link import Link
 from fairlead_gateway.dispatch.relay import Relay
-from fairlead_gateway.dispatch.track import Memory
 from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.edge.endpoint import Endpoint
 from fairlead_gateway.facts.history import History
@@ -66,8 +65,13 @@ class Assembly:
         pool: ConnectionPool[Connection] = ConnectionPool()
         durable = frozenset(settings.durable)
         history = History(lane, names, settings.history_ttl_seconds)
-        memory = Memory(settings.replay_memory_bytes, settings.history_size)
-        tracks = Tracks(history.ask, lambda *given: self.dispatcher.deliver(*given), durable, memory)
+        tracks = Tracks(
+            history.ask,
+            lambda *given: self.dispatcher.deliver(*given),
+            durable,
+            settings.replay_memory_bytes,
+            settings.history_size,
+        )
         interest = Interest(names, pool.is_needed, names.probe(id), tracks.doubt, tracks.drop)
         tasks = Tasks()
         self.replica = Replica(

@@ -17,6 +17,7 @@ from fairlead_gateway.bench.workloads.connect import Connect
 from fairlead_gateway.bench.workloads.echo import Echo
 from fairlead_gateway.bench.workloads.fanout import Fanout
 from fairlead_gateway.bench.workloads.memory import Memory
+from fairlead_gateway.bench.workloads.recover import Recover
 from fairlead_gateway.bench.workloads.stalled import Stalled
 from fairlead_gateway.bench.workloads.unicast import Unicast
 from tests.bench.peers import PEERS
@@ -83,6 +84,14 @@ def test_echo_counts_answered_actions(place: Ground) -> None:
 
     assert report.units > 0
     assert report.closed == {}
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_recover_gives_everybody_what_it_missed(place: Ground, shared: bool) -> None:
+    (report,) = Recover(sockets=30, missed=5, shared=shared)(place, Replica())
+
+    assert (report.units, report.unit) == (30, "clients")
+    assert report.late_ms is not None
 
 
 def test_memory_says_how_much_a_connection_holds(place: Ground) -> None:

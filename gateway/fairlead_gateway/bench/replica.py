@@ -29,6 +29,10 @@ _EPOCH: Final = "bench"
 _TOP_OFFSET: Final = 1_000_000
 """Large, so that all offsets of a run have the same number of digits."""
 
+_LAST_KIND: Final = "last"
+_LAST: Final = b'"type":"last"'
+"""What the last message of a replay is known by."""
+
 _ESTABLISHED: Final = Step(hear=b'"connection_established"')
 _JOIN: Final = Step(
     say=json.dumps({"action": "subscribe", "channels": [_TOPIC], "id": "join"}).encode(), hear=b'"join"'
@@ -52,6 +56,8 @@ class Replica:
 
     name: str = "fairlead"
     names: Names = field(default_factory=Names)
+    _terms: dict[int, str] = field(default_factory=dict)
+    """Terms of the partitions that `say_before` has written to."""
 
     def start(self, ground: Ground) -> Server:
         port = free_port()
@@ -68,6 +74,13 @@ class Replica:
         """A socket in no channel but its user's own."""
         return Opening(_request(port, number), (_ESTABLISHED,), role)
 
+    def returning(self, port: int, number: int, channel: str, missed: int, role: Role) -> Opening:
+        """A socket that stands *missed* messages behind in *channel*, and is open when it has heard the last."""
+        position = {"offset": _TOP_OFFSET - missed, "epoch": self._epoch(channel), "id": ""}
+        frame = {"action": "connect", "recover": {channel: position}}
+        steps = (Step(json.dumps(frame).encode(), b'"connection_established"'), Step(hear=_LAST))
+        return Opening(_request(port, number, "/ws?wait=connect"), steps, role)
+
     # -- how messages reach it ---------------------------------------------------------------------
 
     def sender(self, ground: Ground, size: int) -> Sender:
@@ -80,6 +93,28 @@ class Replica:
         """One ephemeral message to each user in turn."""
         return _sender(ground, InTurn([self._template(channel, _envelope(size)) for channel in _channels(users)]))
 
+    def say_before(self, ground: Ground, users: int, missed: int, size: int, *, shared: bool) -> list[str]:
+        """Write *missed* messages into the log of each user's channel, or all into one; the channel of each user."""
+        channels = ["instance:bench"] * users if shared else _channels(users)
+        kinds = ["bench"] * (missed - 1) + [_LAST_KIND]
+        said = [Envelope(uuid7(), kind, stamps.payload(size, kind)).seal() for kind in kinds]
+        pipeline = ground.store.client.pipeline(transaction=False)
+        for channel in dict.fromkeys(channels):
+            pipeline.hset(self.names.meta(channel), mapping={"e": _EPOCH, "o": _TOP_OFFSET})
+            for number, sealed in enumerate(said):
+                offset = _TOP_OFFSET - missed + 1 + number
+                pipeline.xadd(self.names.log(channel), {"m": f"m-{offset}", "d": sealed}, id=f"{offset}-0")
+        pipeline.execute()
+        self._terms.clear()
+        self._terms.update({partition_of(name): self._term(ground, name) for name in dict.fromkeys(channels)})
+        return channels
+
+    def _term(self, ground: Ground, channel: str) -> str:
+        return cast("str | None", ground.store.client.get(self.names.term(partition_of(channel)))) or "0"
+
+    def _epoch(self, channel: str) -> str:
+        return f"{_EPOCH}.{self._terms[partition_of(channel)]}"
+
     # -- durable messages, without the log: a Redis does not run so many scripts a second ----------
 
     def begin_durable(self, ground: Ground, users: int) -> None:
@@ -91,11 +126,9 @@ class Replica:
 
     def durable_sender(self, ground: Ground, size: int, users: int) -> Sender:
         """One message to each user in turn, positioned as the publish script would do it; see `begin_durable`."""
-        redis = ground.store.client
         templates = []
         for channel in _channels(users):
-            term = cast("str | None", redis.get(self.names.term(partition_of(channel)))) or "0"
-            position = msgpack.packb(f"{_EPOCH}.{term}")
+            position = msgpack.packb(f"{_EPOCH}.{self._term(ground, channel)}")
             templates.append(self._template(channel, b"\x93" + OFFSET + position + _envelope(size)))
         return _sender(ground, Numbered(templates, after=_TOP_OFFSET))
 
@@ -123,8 +156,8 @@ def _user(number: int) -> str:
     return f"bench-{number}"
 
 
-def _request(port: int, number: int) -> bytes:
+def _request(port: int, number: int, path: str = "/ws") -> bytes:
     now = int(time.time())
-    claims = {"sub": _user(number), "iat": now, "exp": now + _TOKEN_SECONDS, "topics": ["*"]}
+    claims = {"sub": _user(number), "iat": now, "exp": now + _TOKEN_SECONDS, "topics": ["*"], "instances": ["*"]}
     token = jwt.encode(claims, _SECRET, algorithm="HS256")
-    return frames.upgrade(port, "/ws", {"Authorization": f"Bearer {token}"})
+    return frames.upgrade(port, path, {"Authorization": f"Bearer {token}"})

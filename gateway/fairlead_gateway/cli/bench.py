@@ -16,6 +16,7 @@ from fairlead_gateway.bench.workloads.connect import Connect
 from fairlead_gateway.bench.workloads.echo import Echo
 from fairlead_gateway.bench.workloads.fanout import SWEEP, Fanout
 from fairlead_gateway.bench.workloads.memory import Memory
+from fairlead_gateway.bench.workloads.recover import Recover
 from fairlead_gateway.bench.workloads.stalled import Stalled
 from fairlead_gateway.bench.workloads.unicast import Unicast
 from fairlead_gateway.cli.output import Status, Trouble
@@ -94,6 +95,20 @@ def echo(sockets: Sockets = 100, seconds: Seconds = 5.0, redis_url: RedisUrl = "
 def memory(sockets: Sockets = 5000, redis_url: RedisUrl = "", json: Json = None) -> None:
     """Idle connections, authenticated and present. Unit: kB of the replica for one of them."""
     _run(Memory(sockets), redis_url, json)
+
+
+@app.command()
+def recover(
+    sockets: Sockets = 5000,
+    missed: Annotated[int, typer.Option(min=1, max=250, help="Messages that each has missed.")] = 10,
+    size: Size = 200,
+    shared: Annotated[bool, typer.Option("--shared", help="All have missed the same, in one instance.")] = False,
+    in_flight: Annotated[int, typer.Option(min=1, help="Clients that come back at any moment.")] = 64,
+    redis_url: RedisUrl = "",
+    json: Json = None,
+) -> None:
+    """Everybody comes back and is given what it missed. Unit: one client, from connect to the last missed message."""
+    _run(Recover(sockets, missed, size, shared, in_flight), redis_url, json)
 
 
 @app.command()

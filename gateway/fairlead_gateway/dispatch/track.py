@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
@@ -76,7 +76,7 @@ class Track:
         """What to do with *message*, which Redis has just published; the position moves on if it comes next."""
         if self.is_sure and message.epoch == self.epoch:
             if message.offset == self.offset + 1:
-                self.offset = message.offset
+                self.offset += 1
                 self.last_id = message.id
                 return Verdict.NEXT
             if message.offset <= self.offset and self._is_remembered_as(message):
@@ -130,29 +130,32 @@ class Track:
 
 class Memory:
     """
-    The most recent messages of all channels, so that most clients who come back never make Redis work.
+    What all *tracks* together remember, so that most clients who come back never make Redis work.
 
-    :param limit_bytes: in all; the oldest message of whatever channel goes first.
-    :param limit_messages: of one channel.
+    :param limit_bytes: in all; beyond it every track forgets its older half, so that each message costs no more than
+        being counted.
+    :param limit_messages: of one channel; up to twice as many until it is tidied.
     """
 
-    def __init__(self, limit_bytes: int, limit_messages: int) -> None:
+    def __init__(self, tracks: Mapping[str, Track], limit_bytes: int, limit_messages: int) -> None:
+        self._tracks = tracks
         self._limit_bytes = limit_bytes
         self._limit_messages = limit_messages
-        self._order: deque[tuple[Track, int, int]] = deque()
         self._bytes = 0
 
     def remember(self, track: Track, message: Outgoing) -> None:
         """*message* is the latest of *track*."""
         recent = track.recent
         recent.append(message)
-        if len(recent) > self._limit_messages:
-            del recent[0]
-        size = len(message.frame) + OVERHEAD_BYTES
-        self._order.append((track, message.offset, size))
-        self._bytes += size
-        while self._bytes > self._limit_bytes:
-            oldest, offset, size = self._order.popleft()
-            self._bytes -= size
-            if oldest.recent and oldest.recent[0].offset <= offset:
-                del oldest.recent[0]
+        self._bytes += len(message.frame) + OVERHEAD_BYTES
+        if len(recent) > 2 * self._limit_messages:
+            del recent[: -self._limit_messages]
+        if self._bytes > self._limit_bytes:
+            self._shed()
+
+    def _shed(self) -> None:
+        self._bytes = 0
+        for track in self._tracks.values():
+            if recent := track.recent:
+                del recent[: (len(recent) + 1) // 2]
+                self._bytes += sum(len(message.frame) + OVERHEAD_BYTES for message in recent)

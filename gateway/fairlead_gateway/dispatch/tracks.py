@@ -45,7 +45,7 @@ class Caught(NamedTuple):
     """What somebody who comes (back) to a channel is given before it goes live."""
 
     position: Position
-    """Where the channel stands behind *missed*; 0 and an empty epoch on ephemeral channels."""
+    """Where the channel stands behind *missed*."""
 
     recovered: bool | None
     """Whether *missed* is everything since the position that was asked for; None if none was."""
@@ -59,14 +59,15 @@ class Tracks:
 
     :param give: called with what comes next in a channel, and with the notice when its history has a break.
     :param durable: kinds of channel that have a log.
+    :param memory_bytes: how much of what was said last is remembered, and *memory_messages* of one channel.
     """
 
-    def __init__(self, ask: Ask, give: Give, durable: Collection[str], memory: Memory) -> None:
+    def __init__(self, ask: Ask, give: Give, durable: Collection[str], memory_bytes: int, memory_messages: int) -> None:
         self._ask_log = ask
         self._give = give
         self._durable = frozenset(durable)
-        self._memory = memory
         self._tracks: dict[str, Track] = {}
+        self._memory = Memory(self._tracks, memory_bytes, memory_messages)
         self._standing: dict[Track, list[asyncio.Future[None]]] = {}
         self._recovering: dict[tuple[str, Position], asyncio.Task[Span | None]] = {}
         self._stalled: set[Track] = set()
@@ -124,14 +125,12 @@ class Tracks:
 
     async def catch_up(self, channel: str, since: Position | None) -> Caught:
         """
-        Where *channel* stands, and what was said in it after *since*: all of that, or nothing.
+        Where the durable *channel* stands, and what was said in it after *since*: all of that, or nothing.
 
         To be called once Redis has confirmed the channel. What the channel says after the answer is in `rest`.
 
         :raises Unavailable: Redis cannot be reached.
         """
-        if channel not in self._tracks:
-            return Caught(Position(0, ""), None if since is None else False, [])
         track = await self._stand(channel, since)
         if since is None:
             return Caught(_standing(track), None, [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -18,6 +18,9 @@ from fairlead_gateway.sessions.frames import Position as Claimed
 from fairlead_gateway.sessions.replica import Replica
 
 log = structlog.get_logger(__name__)
+
+EPHEMERAL: Final = (Caught(Position(0, ""), None, []), Caught(Position(0, ""), False, []))
+"""Where a channel without offsets stands: for who asked for nothing, and for who wanted to recover."""
 
 Recover = Mapping[str, Claimed]
 """Where a client says that it stands, by channel."""
@@ -71,7 +74,13 @@ def prepare(replica: Replica, channels: Sequence[str], recover: Recover) -> None
 
 async def catch_up(replica: Replica, channels: Sequence[str], recover: Recover) -> Mapping[str, Caught]:
     """Where *channels* stand, and what was missed since the positions in *recover*: of each all of it, or nothing."""
-    return {channel: await replica.tracks.catch_up(channel, _position(recover.get(channel))) for channel in channels}
+    tracks = replica.tracks
+    return {
+        channel: await tracks.catch_up(channel, _position(recover.get(channel)))
+        if tracks.get(channel) is not None
+        else EPHEMERAL[channel in recover]
+        for channel in channels
+    }
 
 
 def told(caught: Mapping[str, Caught]) -> dict[str, dict[str, Any]]:
@@ -90,8 +99,8 @@ def settle_in(replica: Replica, connection: Connection, caught: Mapping[str, Cau
     for channel, one in caught.items():
         if connection.joined and (channel in own or channel in connection.channels):
             replica.pool.join(connection, channel)
-            messages = [*one.missed, *replica.tracks.rest(channel, one)]
-            missed += frames_for(connection, channel, messages)
+            if messages := one.missed + replica.tracks.rest(channel, one):
+                missed += frames_for(connection, channel, messages)
     return b"".join([finish(frame, connection.format) for frame in missed])
 
 

@@ -18,7 +18,6 @@ from fairlead.position import Position
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.relay import Relay
-from fairlead_gateway.dispatch.track import Memory
 from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.pool import Connection, ConnectionPool, Format
 from tests.gateway.dispatch.heard import messages_of
@@ -47,7 +46,7 @@ class Station:
         self.probes = 0
         self.interest = Interest(NAMES, lambda channel: True, PROBE)
         dispatcher = MessageDispatcher(self.pool, lambda: None, lambda: None)
-        tracks = Tracks(unasked, dispatcher.deliver, DURABLE_KINDS, Memory(0, 0))
+        tracks = Tracks(unasked, dispatcher.deliver, DURABLE_KINDS, 0, 0)
         self.relay = Relay(self.interest, dispatcher, tracks, self._obey, self._probed)
 
     def _obey(self, channel: str, order: CloseOrder, spared: str) -> None:

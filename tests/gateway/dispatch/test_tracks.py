@@ -17,7 +17,7 @@ from fairlead.position import Position
 from fairlead.publisher import Publisher
 from fairlead.redis.connect import open_async
 from fairlead_gateway.dispatch.outgoing import Outgoing
-from fairlead_gateway.dispatch.track import MAX_PENDING, Memory
+from fairlead_gateway.dispatch.track import MAX_PENDING
 from fairlead_gateway.dispatch.tracks import Caught, Tracks
 from fairlead_gateway.facts.history import History
 from fairlead_gateway.facts.lane import Lane
@@ -30,7 +30,7 @@ SECONDS = 5.0
 class Station:
     """Tracks over a real log; the test is the pub/sub."""
 
-    def __init__(self, redis: Redis, names: Names, memory: Memory) -> None:
+    def __init__(self, redis: Redis, names: Names, memory_bytes: int = 1 << 20) -> None:
         self.redis = redis
         self.names = names
         self.lane = Lane(redis, answer_seconds=1.0)
@@ -38,7 +38,7 @@ class Station:
         self.publisher = Publisher(redis, names, timeout_seconds=2)
         self.asked = 0
         self.given: list[Outgoing] = []
-        self.tracks = Tracks(self._ask, self._give, DURABLE_KINDS, memory)
+        self.tracks = Tracks(self._ask, self._give, DURABLE_KINDS, memory_bytes, 256)
         self.tracks.open(CHANNEL)
 
     def _ask(self, channel: str, since: Position | None) -> asyncio.Future[Any]:
@@ -88,7 +88,7 @@ class Station:
 
 @pytest.fixture
 async def station(redis: Redis, names: Names) -> AsyncIterator[Station]:
-    station = Station(redis, names, Memory(1 << 20, 256))
+    station = Station(redis, names)
     yield station
     await station.publisher.aclose()
     await station.lane.aclose()
@@ -171,7 +171,7 @@ async def test_a_doubt_while_the_log_is_asked_asks_once_more(station: Station) -
 
 
 async def test_more_than_can_be_kept_is_read_again(redis: Redis, names: Names) -> None:
-    station = Station(redis, names, Memory(1 << 20, 256))
+    station = Station(redis, names)
     await station.stand()
     count = MAX_PENDING + 50
     messages = sorted(await asyncio.gather(*(station.say() for _ in range(count))), key=lambda one: one.offset)
@@ -277,7 +277,7 @@ async def test_a_quiet_channel_is_compared_with_its_log(station: Station, monkey
 async def test_while_redis_is_away_doubts_wait_and_newcomers_are_told(names: Names) -> None:
     with Server("--appendonly", "yes", "--appendfsync", "always") as server:
         redis = open_async(server.url, names)
-        station = Station(redis, names, Memory(1 << 20, 256))
+        station = Station(redis, names)
         await station.stand()
         station.hear(await station.say())
         await station.say()
@@ -381,7 +381,7 @@ async def test_who_stands_nowhere_reloads(station: Station, since: Position) -> 
 
 
 async def test_memory_is_bounded(redis: Redis, names: Names) -> None:
-    station = Station(redis, names, Memory(10_000, 256))
+    station = Station(redis, names, 10_000)
     await station.stand()
     station.hear(*[await station.say("x" * 1000) for _ in range(50)])
     track = station.tracks.get(CHANNEL)
