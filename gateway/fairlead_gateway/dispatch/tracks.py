@@ -25,10 +25,10 @@ Ask = Callable[[str, "Position | None"], "asyncio.Future[Any]"]
 Give = Callable[[str, Sequence[Outgoing]], None]
 """Hands messages to the members of a channel here."""
 
-CHECK_SECONDS: Final = 30.0
+CHECK_SECONDS: Final = 40.0
 """A channel that was quiet for about this long is compared with its log, in case Redis has stopped telling us."""
 
-SLICES: Final = 30
+SLICES: Final = 40
 """Parts of all channels that are looked at one after the other within that time."""
 
 RETRY_SECONDS: Final = 0.3
