@@ -121,8 +121,12 @@ class Names:
         return self.pubsub(f"user:{user_id}") + ":cursor"
 
     def ack(self, channel: str, message_id: str) -> str:
-        """Hash of what became of one message that was to be acknowledged: ``state, by, deadline, reply``."""
-        return f"{self.pubsub(channel)}:ack:{message_id}"
+        """
+        Hash of what became of one message that was to be acknowledged: ``state, by, deadline, reply``.
+
+        An id may hold anything, a channel never a slash: so nobody can name the key of somebody else's message.
+        """
+        return f"{self.pubsub(channel)}:ack/{message_id}"
 
     def replies(self, waiter: str) -> str:
         """Stream on which one process, or one call of it, is told that what it waits for has happened; bounded."""

@@ -195,6 +195,27 @@ async def test_a_message_that_nobody_acknowledges_expires_within_a_second_of_its
     assert 0.3 <= time.monotonic() - began < 1.3
 
 
+async def test_whoever_waits_is_told_at_once(own_server: Server, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairlead.replies.LOOK_SECONDS", 60)
+    monkeypatch.setattr("fairlead.sync_replies.LOOK_SECONDS", 60)
+    names = Names(prefix)
+    options: Any = {"requires_ack": True, "ack_timeout": 30}
+    async with fairlead.connect(own_server.url, prefix=prefix) as fl:
+        with fairlead.connect_sync(own_server.url, prefix=prefix) as blocking:
+            sendings = [
+                asyncio.create_task(fl.send_to_user("anna", HELLO, message_id="a", **options)),
+                asyncio.create_task(asyncio.to_thread(blocking.send_to_user, "anna", HELLO, message_id="b", **options)),
+            ]
+            async with asyncio.timeout(5):
+                while await blocked_readers(fl._redis) != 2:
+                    await asyncio.sleep(0.002)
+
+            for message_id in ("a", "b"):
+                await acknowledged(fl._redis, names.ack("user:anna", message_id))
+            async with asyncio.timeout(5):
+                assert {sent.status for sent in await asyncio.gather(*sendings)} == {"delivered"}
+
+
 async def test_a_lost_hint_costs_a_second_and_nothing_else(fl: fairlead.Backend, redis: Redis, names: Names) -> None:
     record = names.ack("user:anna", "m-1")
     sending = asyncio.create_task(fl.send_to_user("anna", HELLO, message_id="m-1", requires_ack=True, ack_timeout=10))
