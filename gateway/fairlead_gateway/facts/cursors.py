@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from fairlead.names import Names, channel
+from fairlead.position import Position
 from fairlead.redis.scripts import load
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 
@@ -19,15 +20,6 @@ MAX_DEVICES: Final = 100
 _NO_ID: Final = "-"
 
 
-class Cursor(NamedTuple):
-    """The last message that a device has acknowledged."""
-
-    offset: int
-    epoch: str
-    id: str = ""
-    """Empty when the device did not say."""
-
-
 class Cursors:
     """
     Reads and moves cursors; all raise `Unavailable` while Redis cannot be reached, and may be tried again.
@@ -40,32 +32,32 @@ class Cursors:
         self._lane = lane
         self._names = names
 
-    async def read(self, user_id: str, device_id: str) -> Cursor | None:
+    async def read(self, user_id: str, device_id: str) -> Position | None:
         """Where the device stands; None for one that never came, or not for `KEPT_SECONDS`."""
-        return _cursor(await self._lane.call("HGET", self._names.cursor(user_id), device_id))
+        return _position(await self._lane.call("HGET", self._names.cursor(user_id), device_id))
 
-    async def move(self, user_id: str, device_id: str, offset: int, epoch: str = "", id: str = "") -> Cursor | None:
+    async def move(self, user_id: str, device_id: str, offset: int, epoch: str = "", id: str = "") -> Position | None:
         """
         The device has everything up to *offset*; where it stands now.
 
         :param epoch: empty for the epoch of now; without one (nothing was ever said) there is no position: None.
         """
-        return await self._set("move", user_id, device_id, Cursor(offset, epoch, id))
+        return await self._set("move", user_id, device_id, Position(offset, epoch, id))
 
-    async def begin(self, user_id: str, device_id: str, offset: int, epoch: str, id: str = "") -> Cursor | None:
+    async def begin(self, user_id: str, device_id: str, offset: int, epoch: str, id: str = "") -> Position | None:
         """The device came and stood here; where it stands, which is where it stood before if it has come before."""
-        return await self._set("begin", user_id, device_id, Cursor(offset, epoch, id))
+        return await self._set("begin", user_id, device_id, Position(offset, epoch, id))
 
-    async def _set(self, how: str, user_id: str, device_id: str, position: Cursor) -> Cursor | None:
+    async def _set(self, how: str, user_id: str, device_id: str, position: Position) -> Position | None:
         _, meta, _, term = self._names.of_durable(channel("user", user_id))
         offset, epoch, id = position
         args = (device_id, epoch, offset, id or _NO_ID, how, KEPT_SECONDS, MAX_DEVICES)
-        return _cursor(await self._lane.run(_CURSOR, (self._names.cursor(user_id), meta, term), args))
+        return _position(await self._lane.run(_CURSOR, (self._names.cursor(user_id), meta, term), args))
 
 
-def _cursor(held: bytes | None) -> Cursor | None:
+def _position(held: bytes | None) -> Position | None:
     """From ``<epoch> <offset> <message id or ->``."""
     if held is None:
         return None
     epoch, offset, id = held.decode().split(" ", 2)
-    return Cursor(int(offset), epoch, "" if id == _NO_ID else id)
+    return Position(int(offset), epoch, "" if id == _NO_ID else id)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from fairlead.names import Names, partition_of
-from fairlead_gateway.facts.cursors import MAX_DEVICES, Cursor, Cursors, _cursor
+from fairlead.position import Position
+from fairlead_gateway.facts.cursors import MAX_DEVICES, Cursors, _position
 from fairlead_gateway.facts.lane import Lane
 
 
@@ -38,15 +39,15 @@ async def test_a_cursor_is_kept_for_each_device(cursors: Cursors, epoch: str) ->
     await cursors.move("42", "phone", 7, epoch, "m-7")
     await cursors.move("42", "laptop", 3, epoch, "an id with spaces")
 
-    assert await cursors.read("42", "phone") == Cursor(7, epoch, "m-7")
-    assert await cursors.read("42", "laptop") == Cursor(3, epoch, "an id with spaces")
+    assert await cursors.read("42", "phone") == Position(7, epoch, "m-7")
+    assert await cursors.read("42", "laptop") == Position(3, epoch, "an id with spaces")
 
 
 async def test_within_an_epoch_a_cursor_only_moves_forward(cursors: Cursors, epoch: str) -> None:
     moved = [await cursors.move("42", "phone", offset, epoch, f"m-{offset}") for offset in (5, 9, 7, 9, 10)]
 
     assert [cursor and cursor.offset for cursor in moved] == [5, 9, 9, 9, 10]
-    assert await cursors.read("42", "phone") == Cursor(10, epoch, "m-10")
+    assert await cursors.read("42", "phone") == Position(10, epoch, "m-10")
 
 
 async def test_offsets_are_compared_as_numbers(cursors: Cursors, epoch: str) -> None:
@@ -55,24 +56,24 @@ async def test_offsets_are_compared_as_numbers(cursors: Cursors, epoch: str) -> 
     await cursors.move("42", "phone", 2**53 - 1, epoch)
     await cursors.move("42", "phone", 2**53 - 2, epoch)
 
-    assert await cursors.read("42", "phone") == Cursor(2**53 - 1, epoch)
+    assert await cursors.read("42", "phone") == Position(2**53 - 1, epoch)
 
 
 async def test_a_new_epoch_takes_the_place_of_the_one_before(cursors: Cursors, epoch: str) -> None:
     await cursors.move("42", "phone", 900, "old.1")
 
-    assert await cursors.move("42", "phone", 2, epoch) == Cursor(2, epoch)
+    assert await cursors.move("42", "phone", 2, epoch) == Position(2, epoch)
 
 
 async def test_an_epoch_of_before_takes_the_place_of_none(cursors: Cursors, epoch: str) -> None:
     await cursors.move("42", "phone", 2, epoch)
 
-    assert await cursors.move("42", "phone", 900, "old.1") == Cursor(2, epoch)
-    assert await cursors.read("42", "phone") == Cursor(2, epoch)
+    assert await cursors.move("42", "phone", 900, "old.1") == Position(2, epoch)
+    assert await cursors.read("42", "phone") == Position(2, epoch)
 
 
 async def test_without_an_epoch_the_one_of_now_is_meant(cursors: Cursors, epoch: str) -> None:
-    assert await cursors.move("42", "phone", 4) == Cursor(4, epoch)
+    assert await cursors.move("42", "phone", 4) == Position(4, epoch)
 
 
 async def test_where_nothing_was_ever_said_there_is_no_position(cursors: Cursors) -> None:
@@ -84,7 +85,7 @@ async def test_beginning_writes_only_where_nothing_is(cursors: Cursors, epoch: s
     began = await cursors.begin("42", "phone", 4, epoch, "m-4")
     again = await cursors.begin("42", "phone", 9, epoch, "m-9")
 
-    assert began == again == Cursor(4, epoch, "m-4")
+    assert began == again == Position(4, epoch, "m-4")
 
 
 async def test_cursors_are_forgotten_a_month_after_the_last_sign_of_a_device(
@@ -104,11 +105,11 @@ async def test_a_user_has_no_more_cursors_than_a_bound(
         await cursors.move("42", f"d{n}", n, epoch)
 
     assert await redis.hlen(names.cursor("42")) == MAX_DEVICES
-    assert await cursors.read("42", f"d{MAX_DEVICES + 19}") == Cursor(MAX_DEVICES + 19, epoch)
+    assert await cursors.read("42", f"d{MAX_DEVICES + 19}") == Position(MAX_DEVICES + 19, epoch)
 
 
 @given(st.integers(0, 2**53 - 1), st.text("abc0.9", min_size=1), st.text(max_size=20).filter(lambda id: id != "-"))
 def test_a_cursor_reads_as_it_was_written(offset: int, epoch: str, id: str) -> None:
     written: Any = f"{epoch} {offset} {id or '-'}".encode()
 
-    assert _cursor(written) == Cursor(offset, epoch, id)
+    assert _position(written) == Position(offset, epoch, id)

@@ -6,8 +6,8 @@ from typing import Any
 
 from fairlead.errors import Forbidden
 from fairlead.names import checked_channel
+from fairlead.position import Position
 from fairlead.sent import Acknowledger
-from fairlead_gateway.facts.cursors import Cursor
 from fairlead_gateway.sessions import seating
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Ack
@@ -38,7 +38,7 @@ async def _acknowledge(context: Context, name: str, message_ids: list[str]) -> d
     return results
 
 
-async def _move(context: Context, frame: Ack, offset: int) -> Cursor | None:
+async def _move(context: Context, frame: Ack, offset: int) -> Position | None:
     """Where this device stands now; None for one without an id, whose position only it can keep."""
     device_id = context.identity.device_id
     if not device_id:
