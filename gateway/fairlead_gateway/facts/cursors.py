@@ -41,6 +41,7 @@ class Cursors:
         The device has everything up to *offset*; where it stands now.
 
         :param epoch: empty for the epoch of now; without one (nothing was ever said) there is no position: None.
+        :param id: of the message at *offset*; empty to take it from the log, as long as it is there.
         """
         return await self._set("move", user_id, device_id, Position(offset, epoch, id))
 
@@ -49,10 +50,10 @@ class Cursors:
         return await self._set("begin", user_id, device_id, Position(offset, epoch, id))
 
     async def _set(self, how: str, user_id: str, device_id: str, position: Position) -> Position | None:
-        _, meta, _, term = self._names.of_durable(channel("user", user_id))
+        log, meta, _, term = self._names.of_durable(channel("user", user_id))
         offset, epoch, id = position
         args = (device_id, epoch, offset, id or _NO_ID, how, KEPT_SECONDS, MAX_DEVICES)
-        return _position(await self._lane.run(_CURSOR, (self._names.cursor(user_id), meta, term), args))
+        return _position(await self._lane.run(_CURSOR, (self._names.cursor(user_id), log, meta, term), args))
 
 
 def _position(held: bytes | None) -> Position | None:

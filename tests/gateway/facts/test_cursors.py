@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from fairlead.messages import push
 from fairlead.names import Names, partition_of
 from fairlead.position import Position
+from fairlead.publisher import Publisher
 from fairlead_gateway.facts.cursors import MAX_DEVICES, Cursors, _position
 from fairlead_gateway.facts.lane import Lane
 
@@ -74,6 +76,18 @@ async def test_an_epoch_of_before_takes_the_place_of_none(cursors: Cursors, epoc
 
 async def test_without_an_epoch_the_one_of_now_is_meant(cursors: Cursors, epoch: str) -> None:
     assert await cursors.move("42", "phone", 4) == Position(4, epoch)
+
+
+async def test_the_message_at_the_offset_is_taken_from_the_log_when_the_client_does_not_name_it(
+    cursors: Cursors, redis: Redis, names: Names
+) -> None:
+    publisher = Publisher(redis, names)
+    sent = [await publisher.publish("user:42", push({"type": "x"}, "user:42")) for _ in range(3)]
+    await publisher.aclose()
+
+    assert await cursors.move("42", "phone", 2) == Position(2, sent[1].epoch, sent[1].id)
+    assert await cursors.move("42", "laptop", 2, "other.1") == Position(2, "other.1")
+    assert await cursors.move("42", "tablet", 9) == Position(9, sent[1].epoch)
 
 
 async def test_where_nothing_was_ever_said_there_is_no_position(cursors: Cursors) -> None:

@@ -155,4 +155,4 @@ async def test_a_device_may_name_itself_when_its_token_does_not(
     await client.ask("ack", channel=f"user:{user}", offset=sent.offset)
 
     cursors = gateway.manager._parts.replica.cursors
-    assert await cursors.read(user, device) == (sent.offset, sent.epoch, "")
+    assert await cursors.read(user, device) == (sent.offset, sent.epoch, sent.id)
