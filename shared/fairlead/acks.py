@@ -61,7 +61,7 @@ def acknowledge(record: str, by: Acknowledger) -> Call:
 
 def standing(reply: list[Any]) -> Standing:
     """What Redis says about a message; one that it knows nothing of has failed, since nothing more will be known."""
-    state, by, left_ms = reply[0].decode(), reply[1], reply[2]
+    state, by, left_ms = reply[0].decode(errors="replace"), reply[1], reply[2]
     if state == "pending":
         return Standing(None, left_ms / 1000)
     return Standing(Outcome(state, _acknowledger(by)) if state in _ENDED else Outcome("failed"), 0.0)

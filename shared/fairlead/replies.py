@@ -49,6 +49,12 @@ def told(reply: str, key: str) -> tuple[Command, Command]:
     return ("XADD", reply, "MAXLEN", "~", _KEPT, "*", "key", key), ("EXPIRE", reply, _KEPT_SECONDS)
 
 
+def heard(reply: Any) -> list[tuple[bytes, str]]:
+    """Id and key of each entry that ``XREAD`` of one stream found: in a map by RESP 3, in a list of pairs by RESP 2."""
+    streams = reply.items() if isinstance(reply, dict) else reply or ()
+    return [(id_, fields[1].decode(errors="replace")) for _, entries in streams for id_, fields in entries]
+
+
 class Waiting(Generic[Answer]):
     """Somebody who waits for *answer*."""
 
@@ -177,10 +183,8 @@ class Replies:
         except BaseException:
             await self._hang_up()
             raise
-        for _, entries in streams or ():
-            for entry_id, fields in entries:
-                self._last_id = entry_id
-                self._hinted.add(fields[1].decode())
+        for self._last_id, key in heard(streams):
+            self._hinted.add(key)
         self._wake.set()
 
     async def _connected(self) -> Connection:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from redis.exceptions import RedisError
 
 from fairlead.ids import uuid7
 from fairlead.names import Names
 from fairlead.redis.connection import new_sync_connection
-from fairlead.replies import ANSWER_SECONDS, LOOK_SECONDS, TOGETHER
+from fairlead.replies import ANSWER_SECONDS, LOOK_SECONDS, TOGETHER, heard
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from fairlead.redis.connection import Command, SyncConnection
 
-AWAY_SECONDS = 0.1
+AWAY_SECONDS: Final = 0.1
 """How long to wait before Redis is asked again after it was away."""
 
 
@@ -50,24 +50,21 @@ class SyncReplies:
         if block_ms < 1:  # Redis would take 0 for ever.
             return
         try:
-            streams = self._read(block_ms)
+            if found := heard(self._read(block_ms)):
+                self._last_id = found[-1][0]
         except (RedisError, OSError):
             # Whoever waits looks at the record itself, and finds out how long Redis is away.
             self._hang_up()
             time.sleep(min(seconds, AWAY_SECONDS))
-            return
-        for _, entries in streams or ():
-            self._last_id = entries[-1][0]
 
-    def _read(self, block_ms: int) -> list[tuple[bytes, list[tuple[bytes, list[bytes]]]]] | None:
+    def _read(self, block_ms: int) -> Any:
         if self._connection is None:
             self._connection = new_sync_connection(self._redis, LOOK_SECONDS + ANSWER_SECONDS)
             self._connection.connect()
         connection = self._connection
         command: Command = ("XREAD", "COUNT", TOGETHER, "BLOCK", block_ms, "STREAMS", self.address, self._last_id)
         connection.send_packed_command(connection.pack_commands([command]), check_health=False)
-        found: list[tuple[bytes, list[tuple[bytes, list[bytes]]]]] | None = connection.read_response()
-        return found
+        return connection.read_response()
 
     def _hang_up(self) -> None:
         connection, self._connection = self._connection, None

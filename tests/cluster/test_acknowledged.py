@@ -17,7 +17,7 @@ from fairlead.backend import Backend
 from fairlead.names import Names
 from fairlead.redis.calls import run
 from fairlead.sent import Outcome
-from tests.support.client import Client, connected
+from tests.support.client import Client, client, connected
 from tests.support.redis import Server
 from tests.support.replica import Replica, environment, replicas
 
@@ -132,6 +132,20 @@ async def test_a_replica_that_dies_before_the_acknowledgement_costs_nothing(redi
 
     assert told == {message["id"]: "delivered"}
     assert (receipt.status, receipt.id) == ("delivered", message["id"])
+
+
+async def test_a_user_who_was_away_gets_it_on_coming_back_and_acknowledges_then(
+    fleet: list[Replica], backend: Backend
+) -> None:
+    before = await backend.send_to_user("kim", {"type": "before"})
+    async with sending(backend, "kim", ack_timeout=10) as sent, client(fleet[1].url + "?wait=connect", "kim") as kim:
+        await kim.say("connect", recover={"user:kim": {"offset": before.offset, "epoch": before.epoch}})
+        missed = await kim.until(lambda frame: frame["type"] == "hello" and "offset" in frame)
+        told = await acknowledge(kim, missed["id"])
+        receipt = await sent
+
+    assert (missed["requires_ack"], missed["offset"]) == (True, before.offset + 1)
+    assert (told, receipt.status) == ({missed["id"]: "delivered"}, "delivered")
 
 
 async def test_an_outage_of_redis_in_between_gives_no_false_outcome(prefix: str) -> None:

@@ -195,16 +195,19 @@ async def test_a_message_that_nobody_acknowledges_expires_within_a_second_of_its
     assert 0.3 <= time.monotonic() - began < 1.3
 
 
-async def test_whoever_waits_is_told_at_once(own_server: Server, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("options", ["", "?protocol=3"])
+async def test_whoever_waits_is_told_at_once(
+    own_server: Server, prefix: str, monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
     monkeypatch.setattr("fairlead.replies.LOOK_SECONDS", 60)
     monkeypatch.setattr("fairlead.sync_replies.LOOK_SECONDS", 60)
     names = Names(prefix)
-    options: Any = {"requires_ack": True, "ack_timeout": 30}
-    async with fairlead.connect(own_server.url, prefix=prefix) as fl:
-        with fairlead.connect_sync(own_server.url, prefix=prefix) as blocking:
+    waits: Any = {"requires_ack": True, "ack_timeout": 30}
+    async with fairlead.connect(own_server.url + options, prefix=prefix) as fl:
+        with fairlead.connect_sync(own_server.url + options, prefix=prefix) as blocking:
             sendings = [
-                asyncio.create_task(fl.send_to_user("anna", HELLO, message_id="a", **options)),
-                asyncio.create_task(asyncio.to_thread(blocking.send_to_user, "anna", HELLO, message_id="b", **options)),
+                asyncio.create_task(fl.send_to_user("anna", HELLO, message_id="a", **waits)),
+                asyncio.create_task(asyncio.to_thread(blocking.send_to_user, "anna", HELLO, message_id="b", **waits)),
             ]
             async with asyncio.timeout(5):
                 while await blocked_readers(fl._redis) != 2:
