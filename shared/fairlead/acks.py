@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from fairlead.codec import from_json, to_json
 from fairlead.envelope import Envelope
 from fairlead.errors import InvalidJson, InvalidMessage
+from fairlead.names import Names
 from fairlead.redis.calls import Call
 from fairlead.redis.scripts import load
 from fairlead.sent import Acknowledger, Outcome
@@ -23,15 +24,19 @@ ACK_SECONDS: Final = 5.0
 
 MAX_ACK_SECONDS: Final = 3600.0
 
-KEPT_MS: Final = 3_600_000
+KEPT_MS: Final = int(MAX_ACK_SECONDS * 1000)
 """How long an outcome is kept after the deadline, for who sends again with the same id."""
 
 COPIES: Final = 2
 """How often at most a message that nobody acknowledged is sent again."""
 
+TOGETHER: Final = 1000
+"""Messages that are acknowledged at once, when somebody has all up to an offset."""
+
 _EXPECT: Final = load("expect")
 _ACKNOWLEDGE: Final = load("acknowledge")
 _OUTCOME: Final = load("outcome")
+_AWAITED: Final = load("awaited")
 
 _ENDED: Final = {"delivered", "expired"}
 
@@ -44,19 +49,39 @@ class Standing(NamedTuple):
     left_seconds: float
 
 
-def expect(record: str, reply: str, seconds: float) -> Call:
+class Record(NamedTuple):
+    """Where Redis keeps what is known of one message."""
+
+    key: str
+    awaited: str
+    message_id: str
+
+
+def record(names: Names, channel: str, message_id: str) -> Record:
+    """The record of one message of *channel*."""
+    return Record(names.ack(channel, message_id), names.awaited(channel), message_id)
+
+
+def expect(record: Record, reply: str, seconds: float) -> Call:
     """Write down that the outcome is waited for at the stream *reply*; answers what `standing` reads."""
-    return _EXPECT, [record], (reply, max(1, round(seconds * 1000)), KEPT_MS)
+    wait_ms = max(1, round(seconds * 1000))
+    return _EXPECT, [record.key, record.awaited], (reply, wait_ms, KEPT_MS, record.message_id)
 
 
-def look(record: str) -> Call:
+def look(record: Record) -> Call:
     """Ask how it stands; answers what `standing` reads."""
-    return _OUTCOME, [record], ()
+    return _OUTCOME, [record.key], ()
 
 
-def acknowledge(record: str, by: Acknowledger) -> Call:
+def acknowledge(record: Record, by: Acknowledger) -> Call:
     """Acknowledge in the name of *by*; answers what became of that, and where to tell the sender or nothing."""
-    return _ACKNOWLEDGE, [record], (to_json(by._asdict()),)
+    return _ACKNOWLEDGE, [record.key, record.awaited], (to_json(by._asdict()), record.message_id)
+
+
+def awaited(names: Names, channel: str, offset: int, epoch: str) -> Call:
+    """Ask for the ids of messages up to *offset* that somebody waits for; no *epoch* means the one of now."""
+    _, meta, seen, term = names.of_durable(channel)
+    return _AWAITED, [names.awaited(channel), seen, meta, term], (offset, epoch, TOGETHER)
 
 
 def standing(reply: list[Any]) -> Standing:

@@ -128,6 +128,10 @@ class Names:
         """
         return f"{self.pubsub(channel)}:ack/{message_id}"
 
+    def awaited(self, channel: str) -> str:
+        """Sorted set: ids of the messages of *channel* that somebody waits to be acknowledged, by deadline (ms)."""
+        return self.pubsub(channel) + ":awaited"
+
     def replies(self, waiter: str) -> str:
         """Stream on which one process, or one call of it, is told that what it waits for has happened; bounded."""
         return f"{self.prefix}:{{{partition_of(waiter)}}}:replies:{waiter}"

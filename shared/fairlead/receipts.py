@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay
 
 from fairlead import acks
-from fairlead.acks import Standing
+from fairlead.acks import Record, Standing
 from fairlead.envelope import Envelope
 from fairlead.names import Names
 from fairlead.publisher import Publisher
@@ -48,7 +48,7 @@ class Receipts:
 
         :raises Unavailable: Redis did not take it in time; ``detail["unknown"]`` if it may have, unanswered.
         """
-        record = self._names.ack(channel, envelope.id)
+        record = acks.record(self._names, channel, envelope.id)
         found = await self._expect(record, seconds)
         if found.outcome is not None and not self._publisher.is_durable(channel):
             return Sent(envelope.id, NOT_AGAIN, found.outcome)
@@ -56,7 +56,7 @@ class Receipts:
         outcome = found.outcome or await self._outcome(record, channel, envelope, found.left_seconds)
         return Sent(sent.id, sent.fate, outcome)
 
-    async def _expect(self, record: str, seconds: float) -> Standing:
+    async def _expect(self, record: Record, seconds: float) -> Standing:
         """Before anybody can have got the message, so that no acknowledgement comes too early."""
         retrying = AsyncRetrying(
             retry=retry_if_exception(is_passing),
@@ -70,10 +70,10 @@ class Receipts:
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
 
-    async def _outcome(self, record: str, channel: str, envelope: Envelope, left_seconds: float) -> Outcome:
+    async def _outcome(self, record: Record, channel: str, envelope: Envelope, left_seconds: float) -> Outcome:
         time = asyncio.get_running_loop().time
         began = time()
-        with self._replies.waiting(record, acks.look(record), _ended) as answer:
+        with self._replies.waiting(record.key, acks.look(record), _ended) as answer:
             for attempt, due in enumerate(acks.moments(left_seconds), 2):
                 await asyncio.wait([answer], timeout=began + due - time())
                 if answer.done():
@@ -81,7 +81,7 @@ class Receipts:
                 posted = self._publisher.post(channel, acks.copy(envelope, attempt), durable=False)
                 posted.add_done_callback(_looked_at)
             await asyncio.wait([answer], timeout=began + left_seconds - time())
-            self._replies.hint(record)
+            self._replies.hint(record.key)
             await asyncio.wait([answer], timeout=self._timeout_seconds)
             return answer.result() if answer.done() else Outcome("failed")
 

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from tenacity import Retrying, retry_if_exception, stop_after_delay
 
 from fairlead import acks
-from fairlead.acks import Standing
+from fairlead.acks import Record, Standing
 from fairlead.envelope import Envelope
 from fairlead.names import Names
 from fairlead.redis.calls import run_sync
@@ -33,7 +33,7 @@ class SyncReceipts:
 
     def send(self, channel: str, envelope: Envelope, seconds: float) -> Sent:
         """As `fairlead.receipts.Receipts.send`."""
-        record = self._names.ack(channel, envelope.id)
+        record = acks.record(self._names, channel, envelope.id)
         with SyncReplies(self._redis, self._names) as replies:
             found = self._expect(record, replies.address, seconds)
             if found.outcome is not None and not self._publisher.is_durable(channel):
@@ -42,7 +42,7 @@ class SyncReceipts:
             outcome = found.outcome or self._outcome(record, channel, envelope, found.left_seconds, replies)
             return Sent(envelope.id, fate, outcome)
 
-    def _expect(self, record: str, address: str, seconds: float) -> Standing:
+    def _expect(self, record: Record, address: str, seconds: float) -> Standing:
         retrying = Retrying(
             retry=retry_if_exception(is_passing),
             wait=BACK_OFF,
@@ -55,7 +55,7 @@ class SyncReceipts:
             raise unavailable(error) from error
 
     def _outcome(
-        self, record: str, channel: str, envelope: Envelope, left_seconds: float, replies: SyncReplies
+        self, record: Record, channel: str, envelope: Envelope, left_seconds: float, replies: SyncReplies
     ) -> Outcome:
         began = time.monotonic()
         for attempt, due in enumerate(acks.moments(left_seconds), 2):
@@ -66,7 +66,7 @@ class SyncReceipts:
             return outcome
         return self._wait(record, time.monotonic() + self._timeout_seconds, replies) or Outcome("failed")
 
-    def _wait(self, record: str, until: float, replies: SyncReplies) -> Outcome | None:
+    def _wait(self, record: Record, until: float, replies: SyncReplies) -> Outcome | None:
         """The outcome, or None when there is none *until* then (monotonic seconds)."""
         while True:
             outcome = self._look(record)
@@ -75,7 +75,7 @@ class SyncReceipts:
                 return outcome
             replies.wait(left)
 
-    def _look(self, record: str) -> Outcome | None:
+    def _look(self, record: Record) -> Outcome | None:
         """The outcome, as far as Redis can be asked for it now."""
         try:
             return acks.standing(run_sync(self._redis, *acks.look(record))).outcome

@@ -12,7 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 import fairlead
-from fairlead.acks import look, standing
+from fairlead.acks import look, record, standing
 from fairlead.backend import Backend
 from fairlead.names import Names
 from fairlead.redis.calls import run
@@ -98,8 +98,7 @@ async def test_two_devices_on_two_replicas_race_and_everybody_sees_one_outcome(
             assert sorted(said) == ["delivered", "duplicate"]
             assert receipt.acknowledged_by is not None
             assert receipt.acknowledged_by.connection_id == ids[said.index("delivered")]
-            record = Names(fleet_prefix).ack("user:dora", message_id)
-            kept = standing(await run(redis, *look(record))).outcome
+            kept = standing(await run(redis, *look(record(Names(fleet_prefix), "user:dora", message_id)))).outcome
             assert kept == Outcome("delivered", receipt.acknowledged_by)
 
 

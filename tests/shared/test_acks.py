@@ -15,7 +15,8 @@ from redis.asyncio import Redis
 
 import fairlead
 from fairlead import acks
-from fairlead.acks import Standing
+from fairlead.acks import Record, Standing
+from fairlead.acks import record as record_of
 from fairlead.envelope import unseal
 from fairlead.errors import InvalidMessage, Unavailable
 from fairlead.names import Names
@@ -43,11 +44,11 @@ def blocking(redis_url: str, prefix: str) -> Iterator[fairlead.SyncBackend]:
         yield fl
 
 
-async def acknowledged(redis: Redis, record: str, by: Acknowledger = ANNA, *, tells: bool = True) -> str:
+async def acknowledged(redis: Redis, record: Record, by: Acknowledger = ANNA, *, tells: bool = True) -> str:
     """Acknowledge as a replica does; it dies before it *tells* the sender, if it must."""
     result, reply = await run(redis, *acks.acknowledge(record, by))
     if tells and reply:
-        for command in told(reply.decode(), record):
+        for command in told(reply.decode(), record.key):
             await redis.execute_command(*command)
     return str(result.decode())
 
@@ -56,10 +57,10 @@ async def standing(redis: Redis, call: Any) -> Standing:
     return acks.standing(await run(redis, *call))
 
 
-async def is_expected(redis: Redis, record: str) -> None:
+async def is_expected(redis: Redis, record: Record) -> None:
     """Return when a sender waits for *record*."""
     async with asyncio.timeout(5):
-        while not await redis.exists(record):
+        while not await redis.exists(record.key):
             await asyncio.sleep(0.002)
 
 
@@ -72,7 +73,7 @@ async def blocked_readers(redis: Redis) -> int:
 
 
 async def test_the_first_acknowledgement_decides_and_later_ones_are_duplicates(redis: Redis, names: Names) -> None:
-    record = names.ack("user:anna", "m-1")
+    record = record_of(names, "user:anna", "m-1")
     began = await standing(redis, acks.expect(record, "r", 5))
 
     results = [await acknowledged(redis, record, by) for by in (ANNA, BOB, ANNA)]
@@ -84,7 +85,7 @@ async def test_the_first_acknowledgement_decides_and_later_ones_are_duplicates(r
 
 async def test_of_those_who_race_one_delivers(redis: Redis, names: Names) -> None:
     for n in range(50):
-        record = names.ack("user:anna", f"m-{n}")
+        record = record_of(names, "user:anna", f"m-{n}")
         await standing(redis, acks.expect(record, "r", 5))
 
         results = await asyncio.gather(*(acknowledged(redis, record, by) for by in (ANNA, BOB)))
@@ -95,7 +96,7 @@ async def test_of_those_who_race_one_delivers(redis: Redis, names: Names) -> Non
 
 
 async def test_an_acknowledgement_after_the_deadline_is_told_so_and_changes_nothing(redis: Redis, names: Names) -> None:
-    record = names.ack("user:anna", "m-1")
+    record = record_of(names, "user:anna", "m-1")
     await standing(redis, acks.expect(record, "r", 0.02))
     await asyncio.sleep(0.03)
 
@@ -107,7 +108,7 @@ async def test_an_acknowledgement_after_the_deadline_is_told_so_and_changes_noth
 async def test_about_the_deadline_all_agree_whatever_comes_first(redis: Redis, names: Names) -> None:
     outcomes = set()
     for n in range(60):
-        record = names.ack("user:anna", f"m-{n}")
+        record = record_of(names, "user:anna", f"m-{n}")
         await standing(redis, acks.expect(record, "r", 0.005))
         await asyncio.sleep(0.0005 * (n % 12))
 
@@ -124,36 +125,36 @@ async def test_about_the_deadline_all_agree_whatever_comes_first(redis: Redis, n
 
 
 async def test_of_what_nobody_waits_for_nothing_is_known_and_nothing_is_written(redis: Redis, names: Names) -> None:
-    record = names.ack("user:anna", "never")
+    record = record_of(names, "user:anna", "never")
 
     assert await acknowledged(redis, record) == "unknown"
     assert await standing(redis, acks.look(record)) == (Outcome("failed"), 0.0)
-    assert not await redis.exists(record)
+    assert not await redis.exists(record.key)
 
 
 async def test_an_outcome_is_kept_for_an_hour_after_the_deadline(redis: Redis, names: Names) -> None:
-    record = names.ack("user:anna", "m-1")
+    record = record_of(names, "user:anna", "m-1")
 
     await standing(redis, acks.expect(record, "r", 5))
     await acknowledged(redis, record)
 
-    assert 3_600_000 < await redis.pttl(record) <= 3_605_000
+    assert 3_600_000 < await redis.pttl(record.key) <= 3_605_000
 
 
 async def test_who_expects_again_keeps_the_deadline_and_gets_the_outcome(redis: Redis, names: Names) -> None:
-    record = names.ack("user:anna", "m-1")
+    record = record_of(names, "user:anna", "m-1")
     await standing(redis, acks.expect(record, "first", 1))
 
     again = await standing(redis, acks.expect(record, "second", 60))
     await acknowledged(redis, record)
 
     assert again.outcome is None and again.left_seconds <= 1
-    assert await redis.hget(record, "reply") == b"second"
+    assert await redis.hget(record.key, "reply") == b"second"
     assert await standing(redis, acks.expect(record, "third", 60)) == (Outcome("delivered", ANNA), 0.0)
 
 
 async def test_a_sender_that_died_before_the_deadline_begins_anew_after_it(redis: Redis, names: Names) -> None:
-    record = names.ack("user:anna", "m-1")
+    record = record_of(names, "user:anna", "m-1")
     await standing(redis, acks.expect(record, "dead", 0.01))
     await asyncio.sleep(0.02)
 
@@ -167,7 +168,7 @@ async def test_a_sender_that_died_before_the_deadline_begins_anew_after_it(redis
 
 
 async def test_the_sender_learns_who_acknowledged_first(fl: fairlead.Backend, redis: Redis, names: Names) -> None:
-    record = names.ack("user:anna", "m-1")
+    record = record_of(names, "user:anna", "m-1")
     sending = asyncio.create_task(fl.send_to_user("anna", HELLO, message_id="m-1", requires_ack=True))
     await is_expected(redis, record)
     await acknowledged(redis, record)
@@ -214,13 +215,13 @@ async def test_whoever_waits_is_told_at_once(
                     await asyncio.sleep(0.002)
 
             for message_id in ("a", "b"):
-                await acknowledged(fl._redis, names.ack("user:anna", message_id))
+                await acknowledged(fl._redis, record_of(names, "user:anna", message_id))
             async with asyncio.timeout(5):
                 assert {sent.status for sent in await asyncio.gather(*sendings)} == {"delivered"}
 
 
 async def test_a_lost_hint_costs_a_second_and_nothing_else(fl: fairlead.Backend, redis: Redis, names: Names) -> None:
-    record = names.ack("user:anna", "m-1")
+    record = record_of(names, "user:anna", "m-1")
     sending = asyncio.create_task(fl.send_to_user("anna", HELLO, message_id="m-1", requires_ack=True, ack_timeout=10))
     await is_expected(redis, record)
     began = time.monotonic()
@@ -254,7 +255,7 @@ async def test_a_message_is_sent_twice_more_under_the_same_id_and_the_copies_say
 async def test_what_was_acknowledged_is_not_sent_again(fl: fairlead.Backend, redis: Redis, names: Names) -> None:
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe(names.pubsub("user:anna"))
-        record = names.ack("user:anna", "m-1")
+        record = record_of(names, "user:anna", "m-1")
         sending = asyncio.create_task(fl.send_to_user("anna", HELLO, message_id="m-1", requires_ack=True))
         await is_expected(redis, record)
         await acknowledged(redis, record)
@@ -272,13 +273,13 @@ async def test_what_was_acknowledged_is_not_sent_again(fl: fairlead.Backend, red
 async def test_another_process_that_sends_the_same_id_waits_for_the_same_outcome(
     fl: fairlead.Backend, redis_url: str, redis: Redis, names: Names
 ) -> None:
-    record = names.ack("user:anna", "m-1")
+    record = record_of(names, "user:anna", "m-1")
     first = asyncio.create_task(fl.send_to_user("anna", HELLO, message_id="m-1", requires_ack=True))
     await is_expected(redis, record)
     async with fairlead.connect(redis_url, prefix=names.prefix) as other:
         second = asyncio.create_task(other.send_to_user("anna", HELLO, message_id="m-1", requires_ack=True))
         async with asyncio.timeout(5):
-            while await redis.hget(record, "reply") != other._replies.address.encode():
+            while await redis.hget(record.key, "reply") != other._replies.address.encode():
                 await asyncio.sleep(0.002)
         await acknowledged(redis, record, BOB)
         both = await asyncio.gather(first, second)
@@ -311,13 +312,13 @@ async def test_many_wait_over_one_connection(own_server: Server, prefix: str) ->
             for n in range(500)
         ]
         for n in range(500):
-            await is_expected(fl._redis, names.ack(f"user:u{n}", f"m-{n}"))
+            await is_expected(fl._redis, record_of(names, f"user:u{n}", f"m-{n}"))
 
         async with asyncio.timeout(5):
             while await blocked_readers(fl._redis) != 1:
                 await asyncio.sleep(0.01)
         for n in range(500):
-            await acknowledged(fl._redis, names.ack(f"user:u{n}", f"m-{n}"))
+            await acknowledged(fl._redis, record_of(names, f"user:u{n}", f"m-{n}"))
 
         assert {sent.status for sent in await asyncio.gather(*sendings)} == {"delivered"}
         assert await fl._redis.xlen(fl._replies.address) <= 1200
@@ -326,7 +327,7 @@ async def test_many_wait_over_one_connection(own_server: Server, prefix: str) ->
 
 async def test_who_waits_when_the_face_is_closed_is_told(fl: fairlead.Backend, redis: Redis, names: Names) -> None:
     sending = asyncio.create_task(fl.send_to_user("anna", HELLO, message_id="m-1", requires_ack=True))
-    await is_expected(redis, names.ack("user:anna", "m-1"))
+    await is_expected(redis, record_of(names, "user:anna", "m-1"))
     async with asyncio.timeout(5):
         while not fl._replies._waiting:
             await asyncio.sleep(0.002)
@@ -346,7 +347,7 @@ async def test_a_cut_connection_to_redis_loses_no_outcome(own_server: Server, pr
                 await asyncio.sleep(0.002)
         proxy.cut_answers = 2
         async with fairlead.connect(own_server.url, prefix=prefix) as direct:
-            await acknowledged(direct._redis, names.ack("user:anna", "m-1"))
+            await acknowledged(direct._redis, record_of(names, "user:anna", "m-1"))
 
             assert (await sending).status == "delivered"
 
@@ -412,7 +413,7 @@ async def test_a_batch_does_not_wait(fl: fairlead.Backend, blocking: fairlead.Sy
 
 
 async def test_the_blocking_face_learns_it_too(blocking: fairlead.SyncBackend, redis: Redis, names: Names) -> None:
-    record = names.ack("user:anna", "m-1")
+    record = record_of(names, "user:anna", "m-1")
     began = time.monotonic()
     sending = asyncio.create_task(
         asyncio.to_thread(blocking.send_to_user, "anna", HELLO, message_id="m-1", requires_ack=True)
@@ -460,7 +461,7 @@ async def test_the_blocking_face_lasts_through_a_cut_connection(own_server: Serv
             sending = asyncio.create_task(
                 asyncio.to_thread(blocking.send_to_user, "anna", HELLO, message_id="m-1", requires_ack=True)
             )
-            record = names.ack("user:anna", "m-1")
+            record = record_of(names, "user:anna", "m-1")
             await is_expected(direct._redis, record)
             async with asyncio.timeout(5):
                 while not await direct._redis.exists(names.log("user:anna")):

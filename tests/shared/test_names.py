@@ -13,7 +13,7 @@ CHANNELS = st.builds(channel, st.sampled_from(KINDS), IDS) | st.just("broadcast"
 
 
 def keys_of(channel: str) -> list[str]:
-    keys = [NAMES.log(channel), NAMES.meta(channel), NAMES.seen(channel), NAMES.here(channel)]
+    keys = [NAMES.log(channel), NAMES.meta(channel), NAMES.seen(channel), NAMES.here(channel), NAMES.awaited(channel)]
     if kind_of(channel) == "session":
         keys.append(NAMES.members(id_of(channel)))
     if kind_of(channel) == "user":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from fairlead.acks import acknowledge
+from fairlead import acks
 from fairlead.names import Names
 from fairlead.replies import told
 from fairlead.sent import Acknowledger
@@ -26,12 +26,21 @@ class Acks:
 
         :raises Unavailable: Redis cannot be reached; some may have been written down, and doing it again is harmless.
         """
-        records = {message_id: self._names.ack(channel, message_id) for message_id in message_ids}
-        answers = await asyncio.gather(*(self._lane.run(*acknowledge(record, by)) for record in records.values()))
+        records = {message_id: acks.record(self._names, channel, message_id) for message_id in message_ids}
+        answers = await asyncio.gather(*(self._lane.run(*acks.acknowledge(record, by)) for record in records.values()))
         results: dict[str, str] = {}
         for (message_id, record), (result, reply) in zip(records.items(), answers, strict=True):
             results[message_id] = result.decode()
-            for command in told(reply.decode(), record) if reply else ():
+            for command in told(reply.decode(), record.key) if reply else ():
                 # Need not arrive: whoever waits looks by itself a moment later.
                 self._lane.call(*command)
         return results
+
+    async def awaited(self, channel: str, offset: int, epoch: str = "") -> list[str]:
+        """
+        Ids of the messages of *channel* up to *offset* that somebody waits to be acknowledged.
+
+        :param epoch: of the offset; empty for the channel's of now.
+        :raises Unavailable: Redis cannot be reached.
+        """
+        return [id_.decode() for id_ in await self._lane.run(*acks.awaited(self._names, channel, offset, epoch))]

@@ -112,9 +112,23 @@ async def test_a_device_moves_its_cursor(gateway: Gateway) -> None:
 
     cursor = {"channel": own, "offset": sent.offset, "epoch": sent.epoch}
     assert forward["cursor"] == back["cursor"] == cursor
-    assert "acknowledged" not in forward
+    assert forward["acknowledged"] == {}
     held = await gateway.manager._parts.replica.cursors.read(user, "phone")
     assert held == (sent.offset, sent.epoch, sent.id)
+
+
+async def test_who_has_all_up_to_an_offset_has_acknowledged_what_is_awaited_there(gateway: Gateway) -> None:
+    user = new_user()
+    nameless = await gateway.connect(user)
+    sendings = [asyncio.create_task(gateway.manager.send_to_user(user, HELLO, requires_ack=True)) for _ in range(3)]
+    offsets = {message["offset"]: message["id"] for message in [await nameless.hear("hello") for _ in range(3)]}
+
+    first = await nameless.ask("ack", channel=f"user:{user}", offset=2)
+    second = await nameless.ask("ack", channel=f"user:{user}", offset=3)
+
+    assert first == first | {"acknowledged": {offsets[1]: "delivered", offsets[2]: "delivered"}, "cursor": None}
+    assert second["acknowledged"] == {offsets[3]: "delivered"}
+    assert {(await sending).status for sending in sendings} == {"delivered"}
 
 
 async def test_both_forms_go_together(gateway: Gateway) -> None:

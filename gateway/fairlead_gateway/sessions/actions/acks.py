@@ -14,17 +14,22 @@ from fairlead_gateway.sessions.frames import Ack
 
 
 async def ack(context: Context, frame: Ack) -> dict[str, Any]:
-    """Answers what became of each id, and where the cursor of this device stands."""
+    """
+    Answers what became of each id, and where the cursor of this device stands.
+
+    An offset says that everything up to it was got, so that it acknowledges what somebody waits for there as well.
+    """
     own = f"user:{context.user_id}"
     name = own if frame.channel is None else checked_channel(frame.channel)
     if name not in (*context.connection.channels, *seating.own_channels(context.connection)):
         raise Forbidden(f"you do not hear {name}", channels=[name])
+    message_ids = list(frame.message_ids or ())
     reply: dict[str, Any] = {}
-    if frame.message_ids is not None:
-        reply["acknowledged"] = await _acknowledge(context, name, frame.message_ids)
     if frame.offset is not None:
         cursor = await _move(context, frame, frame.offset) if name == own else None
         reply["cursor"] = cursor and {"channel": own, "offset": cursor.offset, "epoch": cursor.epoch}
+        message_ids += await context.replica.acks.awaited(name, frame.offset, frame.epoch or "")
+    reply["acknowledged"] = await _acknowledge(context, name, message_ids)
     return reply
 
 

@@ -1,7 +1,7 @@
 #!lua
 -- Acknowledges one message: the first to come in time decides, and nothing that comes later changes it.
--- KEYS 1 record
--- ARGV 1 who acknowledges, in JSON
+-- KEYS 1 record   2 awaited (sorted set of ids by deadline)
+-- ARGV 1 who acknowledges, in JSON   2 message id
 -- Returns {delivered | duplicate | expired | unknown, where to tell the sender or ''}
 local state, reply, deadline = unpack(redis.call('HMGET', KEYS[1], 'state', 'reply', 'deadline'))
 if not state then
@@ -10,6 +10,7 @@ end
 if state ~= 'pending' then
   return {state == 'delivered' and 'duplicate' or 'expired', ''}
 end
+redis.call('ZREM', KEYS[2], ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now < tonumber(deadline) then
