@@ -17,7 +17,9 @@ from fairlead.errors import Unavailable
 from fairlead.ingress import Ingress
 from fairlead.names import Names
 from fairlead.publisher import Publisher
+from fairlead.receipts import Receipts
 from fairlead.redis.connect import open_async
+from fairlead.replies import Replies
 from fairlead.version import __version__
 from fairlead_gateway.access.authorizer import first_yes
 from fairlead_gateway.access.tickets import Tickets
@@ -28,6 +30,8 @@ from fairlead_gateway.dispatch.link import Link
 from fairlead_gateway.dispatch.relay import Relay
 from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.edge.endpoint import Endpoint
+from fairlead_gateway.facts.acks import Acks
+from fairlead_gateway.facts.cursors import Cursors
 from fairlead_gateway.facts.history import History
 from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.facts.leases import Leases
@@ -91,11 +95,17 @@ class Assembly:
                 timeout_seconds=min(PUBLISH_SECONDS, settings.message_timeout_seconds / 2),
             ),
             seats=Seats(lane, names, id),
+            acks=Acks(lane, names),
+            cursors=Cursors(lane, names),
             verifier=TokenVerifier.from_settings(settings),
             authorizer=first_yes(settings, self._redis, names),
             handlers=Handlers(RESERVED),
             events=EventBus(tasks),
             tasks=tasks,
+        )
+        self._replies = Replies(self._redis, names)
+        self.receipts = Receipts(
+            self._redis, names, self.replica.publisher, self._replies, timeout_seconds=PUBLISH_SECONDS
         )
         self.tickets = Tickets(self._redis, names, settings.jwt_leeway_seconds)
         self.receiver = Receiver(self.replica)
@@ -135,6 +145,7 @@ class Assembly:
             log.warning("left without goodbye; others will sweep", why=str(error) or "redis did not answer in time")
         await self._services.end()
         await self.replica.tasks.end()
+        await self._replies.aclose()
         await self.replica.publisher.aclose()
         await self.replica.verifier.aclose()
         await self._lane.aclose()

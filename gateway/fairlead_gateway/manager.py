@@ -121,6 +121,9 @@ class WebSocketManager(Sends[Sending]):
     def _say(self, channel: str, envelope: Envelope) -> Sending:
         return self._parts.replica.publisher.publish(channel, envelope)
 
+    def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Sending:
+        return self._parts.receipts.send(channel, envelope, ack_seconds)
+
     async def send_message(self, instance_name: str, message: Message) -> Sent:
         """`send_to_instance` by its older name."""
         return await self.send_to_instance(instance_name, message)

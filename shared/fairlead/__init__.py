@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from fairlead.batch import Batch
     from fairlead.presence import Member
     from fairlead.sends import Message
-    from fairlead.sent import Sent
+    from fairlead.sent import Acknowledger, Sent
     from fairlead.sync import SyncBackend, connect_sync
 
 _WHERE = {
+    "Acknowledger": "fairlead.sent",
     "Backend": "fairlead.backend",
     "Batch": "fairlead.batch",
     "Member": "fairlead.presence",
@@ -45,6 +46,7 @@ _WHERE = {
 """Names that are imported when first used, so that ``import fairlead`` costs nothing where only names are needed."""
 
 __all__ = [
+    "Acknowledger",
     "Backend",
     "Batch",
     "Conflict",

@@ -20,8 +20,10 @@ from fairlead.errors import FairleadError
 from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, Question
 from fairlead.publisher import Publisher
+from fairlead.receipts import Receipts
 from fairlead.redis.connect import open_async
 from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.replies import Replies
 from fairlead.sends import Sends, service
 from fairlead.sent import Fate, Sent
 
@@ -82,6 +84,8 @@ class Backend(Sends[Sending]):
         self._names = names
         self._publisher = publisher
         self._timeout_seconds = timeout_seconds
+        self._replies = Replies(redis, names)
+        self._receipts = Receipts(redis, names, publisher, self._replies, timeout_seconds=timeout_seconds)
         self._batch: ContextVar[Batch[Sending] | None] = ContextVar("batch", default=None)
 
     async def __aenter__(self) -> Self:
@@ -93,15 +97,24 @@ class Backend(Sends[Sending]):
         await self.close()
 
     async def close(self) -> None:
-        """Wait for what is on its way, and disconnect."""
+        """Wait for what is on its way, though not for acknowledgements, and disconnect."""
+        await self._replies.aclose()
         await self._publisher.aclose()
         await self._redis.aclose()
 
     def _say(self, channel: str, envelope: Envelope) -> Sending:
+        batch = self._open_batch()
+        return self._publisher.publish(channel, envelope) if batch is None else batch._say(channel, envelope)
+
+    def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Sending:
+        batch = self._open_batch()
+        if batch is None:
+            return self._receipts.send(channel, envelope, ack_seconds)
+        return batch._say_and_wait(channel, envelope, ack_seconds)
+
+    def _open_batch(self) -> Batch[Sending] | None:
         batch = self._batch.get()
-        if batch is None or not batch.is_open:
-            return self._publisher.publish(channel, envelope)
-        return batch._say(channel, envelope)
+        return batch if batch is not None and batch.is_open else None
 
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[Batch[Sending]]:

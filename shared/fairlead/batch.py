@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fairlead.envelope import Envelope
-from fairlead.errors import Conflict, FairleadError
+from fairlead.errors import Conflict, FairleadError, InvalidMessage
 from fairlead.sends import Receipt, Sends
 from fairlead.sent import Fate, Sent
 
@@ -31,6 +31,9 @@ class Batch(Sends[Receipt]):
         self.sent.append(receipt)
         self._messages.append((channel, envelope))
         return self._give(receipt)
+
+    def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Receipt:
+        raise InvalidMessage("a batch does not wait: send a message that requires_ack outside of it")
 
     def end(self) -> list[tuple[str, Envelope]]:
         """Take nothing more; what was collected, to be sent."""

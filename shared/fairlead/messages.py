@@ -34,6 +34,7 @@ def push(
     message_id: str | None = None,
     exclude: str = "",
     trace: str = "",
+    requires_ack: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Envelope:
     """
@@ -45,6 +46,7 @@ def push(
 
     :param channel: checked already, such as ``session:s1``.
     :param exclude: ``connection:<id>`` or ``user:<id>`` that must not get it.
+    :param requires_ack: whether clients are asked to acknowledge it, by ``"requires_ack":true`` in the frame.
     :raises InvalidMessage: when a field is missing or of the wrong kind.
     :raises InvalidJson: when a value cannot be carried.
     :raises TooLarge: above *max_bytes*.
@@ -56,6 +58,8 @@ def push(
     frame: dict[str, object] = {"type": type_, "id": id_, "from": sender, "to": channel}
     if channel.startswith("session:"):
         frame["session_id"] = channel[8:]
+    if requires_ack:
+        frame["requires_ack"] = True
     for key, value in message.items():
         if key not in _OURS and key not in frame:
             frame[key] = value

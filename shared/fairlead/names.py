@@ -116,6 +116,26 @@ class Names:
         """Hash of connection id to where one user's connections are."""
         return self.pubsub(f"user:{user_id}") + ":conns"
 
+    def cursor(self, user_id: str) -> str:
+        """Hash of device id to the last position in the user's own channel that it acknowledged."""
+        return self.pubsub(f"user:{user_id}") + ":cursor"
+
+    def ack(self, channel: str, message_id: str) -> str:
+        """
+        Hash of what became of one message that was to be acknowledged: ``state, by, deadline, reply``.
+
+        An id may hold anything, a channel never a slash: so nobody can name the key of somebody else's message.
+        """
+        return f"{self.pubsub(channel)}:ack/{message_id}"
+
+    def awaited(self, channel: str) -> str:
+        """Sorted set: ids of the messages of *channel* that somebody waits to be acknowledged, by deadline (ms)."""
+        return self.pubsub(channel) + ":awaited"
+
+    def replies(self, waiter: str) -> str:
+        """Stream on which one process, or one call of it, is told that what it waits for has happened; bounded."""
+        return f"{self.prefix}:{{{partition_of(waiter)}}}:replies:{waiter}"
+
     # -- one partition -------------------------------------------------------------------------
 
     def term(self, partition: int) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypedDict, TypeVar, Unpack
 
+from fairlead.acks import ACK_SECONDS, checked_seconds
 from fairlead.envelope import Envelope
 from fairlead.messages import SYSTEM, checked_sender, push
 from fairlead.names import BROADCAST, channel, checked_channel, checked_id
@@ -17,13 +18,30 @@ Message: TypeAlias = Mapping[str, object]
 """At least a ``type``; see `fairlead.messages.push`."""
 
 
+class Options(TypedDict, total=False):
+    """What every send may be told; their defaults are those of `Sends.send`."""
+
+    message_id: str | None
+    """Makes sending again harmless on durable channels; None for a new one."""
+
+    exclude: str
+    """``connection:<id>`` or ``user:<id>`` who must not get the message."""
+
+    requires_ack: bool
+    """
+    Whether clients are to acknowledge it. The receipt then comes when the outcome is known, and has it as ``status``;
+    what nobody acknowledges is meanwhile sent again under the same id. Not in a batch.
+    """
+
+    ack_timeout: float
+    """Seconds to wait for the first acknowledgement."""
+
+
 class Sends(ABC, Generic[Receipt]):
     """
-    Sending, one method a kind of channel.
+    Sending, one method a kind of channel; each takes `Options`.
 
-    Everywhere, *message_id* makes sending again harmless on durable channels, and *exclude*
-    (``connection:<id>`` or ``user:<id>``) names who must not get the message. What cannot be sent raises
-    `InvalidMessage`, `InvalidJson` or `TooLarge` at once, before Redis is touched.
+    What cannot be sent raises `InvalidMessage`, `InvalidJson` or `TooLarge` at once, before Redis is touched.
 
     :param sender: whom messages come from when they do not say so themselves.
     """
@@ -35,46 +53,54 @@ class Sends(ABC, Generic[Receipt]):
     def _say(self, channel: str, envelope: Envelope) -> Receipt:
         """Send on its way what has been checked."""
 
-    def send(self, channel: str, message: Message, *, message_id: str | None = None, exclude: str = "") -> Receipt:
+    @abstractmethod
+    def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Receipt:
+        """As `_say`, for a message that must be acknowledged within *ack_seconds*."""
+
+    def send(
+        self,
+        channel: str,
+        message: Message,
+        *,
+        message_id: str | None = None,
+        exclude: str = "",
+        requires_ack: bool = False,
+        ack_timeout: float = ACK_SECONDS,
+    ) -> Receipt:
         """Send to a channel such as ``session:s1`` or ``broadcast``; a ``from`` in *message* says who speaks."""
         channel = checked_channel(channel)
         given = message.get("from") if isinstance(message, Mapping) else None
         sender = self._sender if given is None else checked_sender(given)
-        return self._say(channel, push(message, channel, sender=sender, message_id=message_id, exclude=exclude))
+        envelope = push(
+            message, channel, sender=sender, message_id=message_id, exclude=exclude, requires_ack=requires_ack
+        )
+        if requires_ack:
+            return self._say_and_wait(channel, envelope, checked_seconds(ack_timeout))
+        return self._say(channel, envelope)
 
-    def send_to_user(
-        self, user_id: str, message: Message, *, message_id: str | None = None, exclude: str = ""
-    ) -> Receipt:
+    def send_to_user(self, user_id: str, message: Message, **options: Unpack[Options]) -> Receipt:
         """Send to every device of a user, now or when it comes back."""
-        return self.send(channel("user", user_id), message, message_id=message_id, exclude=exclude)
+        return self.send(channel("user", user_id), message, **options)
 
-    def send_to_session(
-        self, session_id: str, message: Message, *, message_id: str | None = None, exclude: str = ""
-    ) -> Receipt:
+    def send_to_session(self, session_id: str, message: Message, **options: Unpack[Options]) -> Receipt:
         """Send to the members of a session."""
-        return self.send(channel("session", session_id), message, message_id=message_id, exclude=exclude)
+        return self.send(channel("session", session_id), message, **options)
 
-    def send_to_instance(
-        self, name: str, message: Message, *, message_id: str | None = None, exclude: str = ""
-    ) -> Receipt:
+    def send_to_instance(self, name: str, message: Message, **options: Unpack[Options]) -> Receipt:
         """Send to whoever watches an instance."""
-        return self.send(channel("instance", name), message, message_id=message_id, exclude=exclude)
+        return self.send(channel("instance", name), message, **options)
 
-    def send_to_topic(
-        self, name: str, message: Message, *, message_id: str | None = None, exclude: str = ""
-    ) -> Receipt:
+    def send_to_topic(self, name: str, message: Message, **options: Unpack[Options]) -> Receipt:
         """Send to whoever has subscribed to a topic at this moment."""
-        return self.send(channel("topic", name), message, message_id=message_id, exclude=exclude)
+        return self.send(channel("topic", name), message, **options)
 
-    def send_to_connection(
-        self, connection_id: str, message: Message, *, message_id: str | None = None, exclude: str = ""
-    ) -> Receipt:
+    def send_to_connection(self, connection_id: str, message: Message, **options: Unpack[Options]) -> Receipt:
         """Send to one connection, as long as it lives."""
-        return self.send(channel("connection", connection_id), message, message_id=message_id, exclude=exclude)
+        return self.send(channel("connection", connection_id), message, **options)
 
-    def broadcast(self, message: Message, *, message_id: str | None = None, exclude: str = "") -> Receipt:
+    def broadcast(self, message: Message, **options: Unpack[Options]) -> Receipt:
         """Send to everybody who is connected at this moment."""
-        return self.send(BROADCAST, message, message_id=message_id, exclude=exclude)
+        return self.send(BROADCAST, message, **options)
 
 
 def service(name: str) -> str:

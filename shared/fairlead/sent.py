@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+from typing import Final, Literal, NamedTuple, TypeAlias, final
 
 from fairlead.errors import Conflict, FairleadError
 
@@ -16,6 +16,33 @@ class Fate(NamedTuple):
     receivers: int
 
 
+Status: TypeAlias = Literal["sent", "delivered", "expired", "failed"]
+"""``sent`` when no acknowledgement was asked for; otherwise what `Sent.status` says."""
+
+
+class Acknowledger(NamedTuple):
+    """The connection that was the first to acknowledge a message."""
+
+    user_id: str
+    device_id: str
+    """Empty for a device that did not say which it is."""
+    connection_id: str
+
+
+class Outcome(NamedTuple):
+    """What is known of a message's way to clients."""
+
+    status: Status
+    by: Acknowledger | None = None
+
+
+NOT_AGAIN: Final = Fate(0, "", True, 0)
+"""Of an ephemeral message that was not published again, since what became of it is known."""
+
+SENT: Final = Outcome("sent")
+"""Of a message that nobody was asked to acknowledge."""
+
+
 @final
 class Sent:
     """
@@ -24,11 +51,12 @@ class Sent:
     Inside an open batch only `id` is known; the rest can be read when the batch has ended, and raises before.
     """
 
-    __slots__ = ("_fate", "_id")
+    __slots__ = ("_fate", "_id", "_outcome")
 
-    def __init__(self, id: str, fate: Fate | FairleadError | None = None) -> None:
+    def __init__(self, id: str, fate: Fate | FairleadError | None = None, outcome: Outcome = SENT) -> None:
         self._id = id
         self._fate = fate
+        self._outcome = outcome
 
     @property
     def fate(self) -> Fate:
@@ -60,6 +88,21 @@ class Sent:
         """Replicas that held a socket for the channel at that moment; 0 for a duplicate."""
         return self._known().receivers
 
+    @property
+    def status(self) -> Status:
+        """
+        ``sent``, or for a message that requires an acknowledgement: ``delivered`` when somebody acknowledged it in
+        time, ``expired`` when nobody did, ``failed`` when Redis could not tell; then send again with the same id.
+        """
+        self._known()
+        return self._outcome.status
+
+    @property
+    def acknowledged_by(self) -> Acknowledger | None:
+        """Who acknowledged it first, if it is ``delivered``."""
+        self._known()
+        return self._outcome.by
+
     def settle(self, fate: Fate | FairleadError) -> None:
         """Write down what became of it; once, by who sent it."""
         if isinstance(self._fate, Fate):
@@ -74,7 +117,7 @@ class Sent:
         raise Conflict(f"message {self._id} waits for the end of its batch")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sent) and (self._id, self._fate) == (other._id, other._fate)
+        return isinstance(other, Sent) and self._facts() == other._facts()
 
     def __hash__(self) -> int:
         return hash(self._id)
@@ -83,4 +126,7 @@ class Sent:
         if not isinstance(self._fate, Fate):
             return f"Sent(id={self._id!r}, {self._fate or 'waiting'!r})"
         facts = ", ".join(f"{name}={value!r}" for name, value in self._fate._asdict().items())
-        return f"Sent(id={self._id!r}, {facts})"
+        return f"Sent(id={self._id!r}, {facts}, status={self.status!r})"
+
+    def _facts(self) -> tuple[object, ...]:
+        return self._id, self._fate, self._outcome

@@ -15,7 +15,6 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay
 from fairlead import presence
 from fairlead.batch import Batch
 from fairlead.envelope import Envelope
-from fairlead.errors import FairleadError
 from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, Question
 from fairlead.publication import Publications
@@ -25,6 +24,7 @@ from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
 from fairlead.sends import Sends, service
 from fairlead.sent import Sent
 from fairlead.sync_publisher import SyncPublisher
+from fairlead.sync_receipts import SyncReceipts
 
 
 def connect_sync(
@@ -62,6 +62,7 @@ class SyncBackend(Sends[Sent]):
         self._names = names
         self._publisher = publisher
         self._timeout_seconds = timeout_seconds
+        self._receipts = SyncReceipts(redis, names, publisher, timeout_seconds=timeout_seconds)
         self._thread = threading.local()
 
     def __enter__(self) -> Self:
@@ -77,13 +78,20 @@ class SyncBackend(Sends[Sent]):
         self._redis.close()
 
     def _say(self, channel: str, envelope: Envelope) -> Sent:
-        batch: Batch[Sent] | None = getattr(self._thread, "batch", None)
+        batch = self._open_batch()
         if batch is not None:
             return batch._say(channel, envelope)
-        (fate,) = self._publisher.publish_all([(channel, envelope)])
-        if isinstance(fate, FairleadError):
-            raise fate
-        return Sent(envelope.id, fate)
+        return Sent(envelope.id, self._publisher.publish(channel, envelope))
+
+    def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Sent:
+        batch = self._open_batch()
+        if batch is None:
+            return self._receipts.send(channel, envelope, ack_seconds)
+        return batch._say_and_wait(channel, envelope, ack_seconds)
+
+    def _open_batch(self) -> Batch[Sent] | None:
+        batch: Batch[Sent] | None = getattr(self._thread, "batch", None)
+        return batch
 
     @contextmanager
     def batch(self) -> Iterator[Batch[Sent]]:

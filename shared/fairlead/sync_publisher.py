@@ -34,10 +34,31 @@ class SyncPublisher:
         self._publications = publications
         self._timeout_seconds = timeout_seconds
 
-    def publish_all(self, messages: Sequence[tuple[str, Envelope]]) -> list[Fate | FairleadError]:
-        """What became of each message, in one round trip for up to `BATCH_MESSAGES`."""
+    def is_durable(self, channel: str) -> bool:
+        """Whether messages of *channel* get an offset and are kept."""
+        return self._publications.is_durable(channel)
+
+    def publish(self, channel: str, envelope: Envelope) -> Fate:
+        """
+        What Redis said about one message.
+
+        :raises Unavailable: Redis did not take it in time; ``detail["unknown"]`` if it may have, unanswered.
+        """
+        (fate,) = self.publish_all([(channel, envelope)])
+        if isinstance(fate, FairleadError):
+            raise fate
+        return fate
+
+    def publish_all(
+        self, messages: Sequence[tuple[str, Envelope]], *, durable: bool | None = None
+    ) -> list[Fate | FairleadError]:
+        """
+        What became of each message, in one round trip for up to `BATCH_MESSAGES`.
+
+        :param durable: overrides what the kinds of channel say.
+        """
         pack = self._publications.pack
-        outgoing = [Outgoing(envelope.id, *pack(channel, envelope)) for channel, envelope in messages]
+        outgoing = [Outgoing(envelope.id, *pack(channel, envelope, durable)) for channel, envelope in messages]
         for start in range(0, len(outgoing), BATCH_MESSAGES):
             self._deliver(outgoing[start : start + BATCH_MESSAGES])
         return [cast(Fate | FairleadError, message.fate) for message in outgoing]

@@ -63,6 +63,26 @@ def test_programs_get_frames_and_receipts_in_json(replica: Replica, fairlead: Fa
     assert (frames[1]["id"], frames[1]["offset"]) == ("m-1", 1)
 
 
+@pytest.mark.usefixtures("configured")
+def test_what_nobody_acknowledges_ends_with_no(fairlead: Fairlead) -> None:
+    told = fairlead("send", "user:42", HELLO, "--ack", "--ack-timeout", "0.2")
+    facts = fairlead("send", "user:42", HELLO, "--ack", "--ack-timeout", "0.2", "--json")
+    unasked = fairlead("send", "user:42", HELLO, "--json")
+
+    assert (told.status, facts.status, unasked.status) == (Status.NO, Status.NO, Status.OK)
+    assert told.out.endswith("; expired\n")
+    assert (facts.json["status"], facts.json["acknowledged_by"]) == ("expired", None)
+    assert unasked.json["status"] == "sent"
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_wait_of_no_time_is_refused(fairlead: Fairlead) -> None:
+    outcome = fairlead("send", "user:42", HELLO, "--ack", "--ack-timeout", "0")
+
+    assert outcome.status == Status.USAGE
+    assert "ack_timeout" in outcome.err
+
+
 def test_other_channels_are_heard_when_asked_for(replica: Replica, fairlead: Fairlead) -> None:
     client = listener(replica, "--user", "42", "--channel", "session:s1", "--channel", "topic:t", "--count", "1")
     subscribed = ["PUBSUB", "NUMSUB", Names(os.environ["FAIRLEAD_PREFIX"]).pubsub("topic:t")]

@@ -43,6 +43,13 @@ def test_a_push_to_a_session_names_the_session() -> None:
     assert frame_of(push({"type": "x", "session_id": "other"}, "user:42"))["session_id"] == "other"
 
 
+def test_clients_are_asked_to_acknowledge_whatever_the_message_itself_says() -> None:
+    message = {"type": "x", "requires_ack": "?"}
+
+    assert json.loads(push(message, "user:42", requires_ack=True).frame)["requires_ack"] is True
+    assert json.loads(push(message, "user:42").frame)["requires_ack"] == "?"
+
+
 def test_fields_of_the_message_stay_at_top_level() -> None:
     frame = frame_of(push({"type": "task_update", "task_id": "t1", "progress": 75}, "task:t1"))
 

@@ -13,12 +13,12 @@ CHANNELS = st.builds(channel, st.sampled_from(KINDS), IDS) | st.just("broadcast"
 
 
 def keys_of(channel: str) -> list[str]:
-    keys = [NAMES.log(channel), NAMES.meta(channel), NAMES.seen(channel), NAMES.here(channel)]
+    keys = [NAMES.log(channel), NAMES.meta(channel), NAMES.seen(channel), NAMES.here(channel), NAMES.awaited(channel)]
     if kind_of(channel) == "session":
         keys.append(NAMES.members(id_of(channel)))
     if kind_of(channel) == "user":
-        keys.append(NAMES.conns(id_of(channel)))
-    return keys
+        keys += [NAMES.conns(id_of(channel)), NAMES.cursor(id_of(channel))]
+    return [*keys, NAMES.ack(channel, "m-1")]
 
 
 @given(CHANNELS, CHANNELS)
@@ -31,10 +31,18 @@ def test_two_names_never_map_to_one_key_or_pubsub_channel(one: str, other: str) 
     assert NAMES.pubsub(one) != NAMES.pubsub(other)
 
 
+@given(CHANNELS, st.text(max_size=128), CHANNELS, st.text(max_size=128))
+def test_no_message_id_reaches_a_key_of_another_channel(one: str, its_id: str, other: str, others_id: str) -> None:
+    assert NAMES.ack(one, its_id) not in {*keys_of(other), NAMES.ack(other, others_id)} or (one, its_id) in (
+        (other, "m-1"),
+        (other, others_id),
+    )
+
+
 @given(CHANNELS)
 def test_no_channel_touches_a_key_of_the_fleet(channel: str) -> None:
     fleet = {NAMES.replicas, NAMES.sweeping, NAMES.layout, NAMES.ingress, NAMES.ingress_rejected}
-    shared = fleet | {NAMES.term(partition_of(channel)), NAMES.online(partition_of(channel))}
+    shared = fleet | {NAMES.term(partition_of(channel)), NAMES.online(partition_of(channel)), NAMES.replies("w")}
 
     assert not shared & set(keys_of(channel))
 

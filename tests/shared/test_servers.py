@@ -28,6 +28,7 @@ async def test_what_is_sent_gets_its_place_once_and_is_heard(which: str, names: 
             async with fairlead.connect(server.url, prefix=names.prefix) as fl:
                 receipts = await asyncio.gather(*(fl.send_to_user("42", {"type": "x"}) for _ in range(20)))
                 again = await fl.send_to_user("42", {"type": "x"}, message_id=receipts[4].id)
+                unheard = await fl.send_to_user("43", {"type": "x"}, requires_ack=True, ack_timeout=0.05)
             with fairlead.connect_sync(server.url, prefix=names.prefix) as sync:
                 last = await asyncio.to_thread(sync.send_to_user, "42", {"type": "x"})
         await redis.aclose()
@@ -35,4 +36,5 @@ async def test_what_is_sent_gets_its_place_once_and_is_heard(which: str, names: 
     assert [sent.offset for sent in receipts] == list(range(1, 21))
     assert (again.offset, again.duplicate) == (5, True)
     assert (last.offset, last.epoch) == (21, receipts[0].epoch)
+    assert unheard.status == "expired"
     assert {sent.receivers for sent in receipts} == {1}

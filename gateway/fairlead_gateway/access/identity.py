@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -38,6 +38,10 @@ class Identity:
     """Username, organisation, …: shown to administrators, never used for decisions."""
 
     anonymous: bool = False
+
+    def on_device(self, device_id: str) -> Identity:
+        """This identity on the device that a client says it is; a device that the token names is believed instead."""
+        return replace(self, device_id=device_id) if device_id and not self.device_id else self
 
     def claims_allow(self, channel: str) -> bool:
         """Whether the token alone permits *channel*: the user's own, broadcast, or a pattern that matches."""

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from fairlead.acks import ACK_SECONDS
 from fairlead.errors import InvalidJson
 from fairlead.names import checked_channel
+from fairlead.sent import Sent
 from fairlead.sync import SyncBackend, connect_sync
 from fairlead_gateway.cli.configured import reachable
 from fairlead_gateway.cli.output import Json, Status, Trouble, say, say_json
 from fairlead_gateway.settings import Settings
+
+ENDS_WITH: Final = {
+    "sent": Status.OK,
+    "delivered": Status.OK,
+    "expired": Status.NO,
+    "failed": Status.UNAVAILABLE,
+}
+"""The exit status for each status of a receipt."""
 
 
 def send(
@@ -22,6 +32,10 @@ def send(
     message_id: Annotated[
         str | None, typer.Option("--id", help="Id of the message; one that was sent before is not sent again.")
     ] = None,
+    ack: Annotated[
+        bool, typer.Option("--ack", help="Wait until a client acknowledges it: status 0 if one does, 1 if none.")
+    ] = False,
+    ack_timeout: Annotated[float, typer.Option(help="Seconds to wait for that.")] = ACK_SECONDS,
     as_json: Json = False,
 ) -> Status:
     """Publish MESSAGE to CHANNEL through Redis, to whichever replicas have listeners."""
@@ -29,17 +43,19 @@ def send(
     body = _parsed(sys.stdin.read() if message == "-" else message)
     settings, _ = reachable()
     with _backend(settings) as backend:
-        sent = backend.send(channel, body, message_id=message_id)
-    facts = {
+        sent = backend.send(channel, body, message_id=message_id, requires_ack=ack, ack_timeout=ack_timeout)
+    facts: dict[str, object] = {
         "id": sent.id,
         "channel": channel,
         "offset": sent.offset,
         "epoch": sent.epoch,
         "duplicate": sent.duplicate,
         "receivers": sent.receivers,
+        "status": sent.status,
+        "acknowledged_by": sent.acknowledged_by and sent.acknowledged_by._asdict(),
     }
-    say_json(facts) if as_json else say(_told(facts))
-    return Status.OK
+    say_json(facts) if as_json else say(_told(facts) + _outcome(sent))
+    return ENDS_WITH[sent.status]
 
 
 def _backend(settings: Settings) -> SyncBackend:
@@ -71,3 +87,11 @@ def _told(facts: dict[str, object]) -> str:
         return f"{facts['id']} was sent before{kept}; not sent again"
     heard = f"{facts['receivers']} replica(s) with listeners" if facts["receivers"] else "nobody is listening now"
     return f"sent {facts['id']} to {facts['channel']}: {heard}{kept}"
+
+
+def _outcome(sent: Sent) -> str:
+    """What became of it after that, as far as anybody asked."""
+    if sent.status == "sent":
+        return ""
+    by = sent.acknowledged_by
+    return f"; {sent.status}" + (f", acknowledged by {by.user_id} on connection {by.connection_id}" if by else "")

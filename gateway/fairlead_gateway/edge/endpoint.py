@@ -102,7 +102,8 @@ class Endpoint:
     async def _enter_from_lobby(self, visitor: Visitor, frame: Connect) -> Connection | None:
         """The first frame of a client that came without credentials, or wanted to recover before going live."""
         try:
-            identity = await self._named(visitor.identity, frame)
+            named = await self._named(visitor.identity, frame)
+            identity = named.on_device(frame.device_id or "")
             format = Format.of(visitor.socket.subprotocol, visitor.socket.deflates)
             greeting = await opening.open_connection(
                 self._replica, visitor.socket, format, identity, visitor.place, frame.recover

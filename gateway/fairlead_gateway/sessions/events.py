@@ -23,6 +23,7 @@ EVENTS: Final = (
     "session_joined",
     "session_left",
     "message_received",
+    "message_acknowledged",
     "typing_status_changed",
     "error",
 )

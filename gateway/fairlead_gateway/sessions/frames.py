@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-.:@]{1,128}$")]
 ChannelName = Annotated[str, StringConstraints(min_length=1, max_length=160)]
+MessageId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-.:]{1,64}$")]
 
 
@@ -86,3 +87,21 @@ class Typing(Action):
 
 class Presence(Action):
     channel: ChannelName
+
+
+class Ack(Action):
+    """Messages that were got: by their ids, or all of a channel up to an offset, or both."""
+
+    message_ids: list[MessageId] | None = Field(None, min_length=1, max_length=100)
+    channel: ChannelName | None = None
+    offset: int | None = Field(None, ge=0, lt=2**53)
+    epoch: Word | None = None
+    message_id: MessageId | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Ack:
+        if self.message_ids is None and (self.channel is None or self.offset is None):
+            raise ValueError("give message_ids, or channel and offset")
+        if self.offset is not None and self.channel is None:
+            raise ValueError("give the channel that the offset belongs to")
+        return self

@@ -11,6 +11,8 @@ from fairlead_gateway.access.authorizer import Authorizer
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.tracks import Tracks
+from fairlead_gateway.facts.acks import Acks
+from fairlead_gateway.facts.cursors import Cursors
 from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.monitor.monitor import Counters
 from fairlead_gateway.pool import Connection, ConnectionPool
@@ -36,6 +38,8 @@ class Replica:
     tracks: Tracks
     publisher: Publisher
     seats: Seats
+    acks: Acks
+    cursors: Cursors
     verifier: TokenVerifier
     authorizer: Authorizer
     handlers: Handlers[Any]

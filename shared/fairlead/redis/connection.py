@@ -40,6 +40,8 @@ class Connection(Protocol):
 class SyncConnection(Protocol):
     """One blocking connection."""
 
+    def connect(self) -> None: ...
+
     def on_connect(self) -> None: ...
 
     def disconnect(self) -> None: ...
@@ -61,6 +63,12 @@ def has_ended(connection: Connection) -> bool:
     """Whether the other side has hung up while nothing was going on; then nothing must be written any more."""
     reader = connection._reader
     return reader is None or reader.at_eof() or reader.exception() is not None
+
+
+def new_sync_connection(redis: SyncRedis, answer_seconds: float) -> SyncConnection:
+    """As `new_connection`, blocking; an answer may take *answer_seconds*."""
+    pool = redis.connection_pool
+    return cast(SyncConnection, pool.connection_class(**pool.connection_kwargs | {"socket_timeout": answer_seconds}))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from fairlead_gateway.sessions import frames
-from fairlead_gateway.sessions.actions import channels, messages, presence, rooms, tokens
+from fairlead_gateway.sessions.actions import acks, channels, messages, presence, rooms, tokens
 from fairlead_gateway.sessions.context import Context
 
 Do = Callable[[Context, Any], Awaitable[Mapping[str, Any]]]
@@ -31,6 +31,7 @@ BUILTINS: Final[Mapping[str, Builtin]] = {
     "leave_session": _row(frames.LeaveSession, rooms.leave_session),
     "message": _row(frames.Message, messages.message),
     "typing": _row(frames.Typing, messages.typing),
+    "ack": _row(frames.Ack, acks.ack),
     "presence": _row(frames.Presence, presence.presence),
 }
 """Everything a client may ask for, beside ``connect`` (the opening) and ``ping``/``pong`` (the heartbeat)."""

@@ -25,7 +25,7 @@ async def refresh(context: Context, frame: Refresh) -> dict[str, Any]:
     allows = replica.authorizer.allows
     lost = [name for name in connection.channels if not await allows(identity, "subscribe", name)]
     leaving.forget_expiry(replica, connection)
-    connection.identity = identity
+    connection.identity = identity.on_device(connection.identity.device_id)
     leaving.expect_expiry(replica, connection)
     seating.stand_up(replica, connection, lost)
     return {"expires_at": identity.expires_at, "removed": lost}

@@ -1,0 +1,83 @@
+"""As `fairlead.receipts`, blocking."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+from tenacity import Retrying, retry_if_exception, stop_after_delay
+
+from fairlead import acks
+from fairlead.acks import Record, Standing
+from fairlead.envelope import Envelope
+from fairlead.names import Names
+from fairlead.redis.calls import run_sync
+from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.sent import NOT_AGAIN, Outcome, Sent
+from fairlead.sync_publisher import SyncPublisher
+from fairlead.sync_replies import SyncReplies
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+class SyncReceipts:
+    """As `fairlead.receipts.Receipts`; many threads may wait at once."""
+
+    def __init__(self, redis: Redis, names: Names, publisher: SyncPublisher, *, timeout_seconds: float) -> None:
+        self._redis = redis
+        self._names = names
+        self._publisher = publisher
+        self._timeout_seconds = timeout_seconds
+
+    def send(self, channel: str, envelope: Envelope, seconds: float) -> Sent:
+        """As `fairlead.receipts.Receipts.send`."""
+        record = acks.record(self._names, channel, envelope.id)
+        with SyncReplies(self._redis, self._names) as replies:
+            found = self._expect(record, replies.address, seconds)
+            if found.outcome is not None and not self._publisher.is_durable(channel):
+                return Sent(envelope.id, NOT_AGAIN, found.outcome)
+            fate = self._publisher.publish(channel, envelope)
+            outcome = found.outcome or self._outcome(record, channel, envelope, found.left_seconds, replies)
+            return Sent(envelope.id, fate, outcome)
+
+    def _expect(self, record: Record, address: str, seconds: float) -> Standing:
+        retrying = Retrying(
+            retry=retry_if_exception(is_passing),
+            wait=BACK_OFF,
+            stop=stop_after_delay(self._timeout_seconds),
+            reraise=True,
+        )
+        try:
+            return acks.standing(retrying(run_sync, self._redis, *acks.expect(record, address, seconds)))
+        except (RedisError, OSError) as error:
+            raise unavailable(error) from error
+
+    def _outcome(
+        self, record: Record, channel: str, envelope: Envelope, left_seconds: float, replies: SyncReplies
+    ) -> Outcome:
+        began = time.monotonic()
+        for attempt, due in enumerate(acks.moments(left_seconds), 2):
+            if outcome := self._wait(record, began + due, replies):
+                return outcome
+            self._publisher.publish_all([(channel, acks.copy(envelope, attempt))], durable=False)
+        if outcome := self._wait(record, began + left_seconds, replies):
+            return outcome
+        return self._wait(record, time.monotonic() + self._timeout_seconds, replies) or Outcome("failed")
+
+    def _wait(self, record: Record, until: float, replies: SyncReplies) -> Outcome | None:
+        """The outcome, or None when there is none *until* then (monotonic seconds)."""
+        while True:
+            outcome = self._look(record)
+            left = until - time.monotonic()
+            if outcome is not None or left <= 0:
+                return outcome
+            replies.wait(left)
+
+    def _look(self, record: Record) -> Outcome | None:
+        """The outcome, as far as Redis can be asked for it now."""
+        try:
+            return acks.standing(run_sync(self._redis, *acks.look(record))).outcome
+        except (RedisError, OSError):
+            return None
