@@ -22,7 +22,7 @@ from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection, Format
 from fairlead_gateway.pool.meter import Meter
 from fairlead_gateway.pool.socket import Socket
-from fairlead_gateway.sessions import leaving, seating
+from fairlead_gateway.sessions import devices, leaving, seating
 from fairlead_gateway.sessions.replica import Replica
 from fairlead_gateway.sessions.seating import Recover
 from fairlead_gateway.sessions.voice import encode
@@ -182,6 +182,7 @@ async def _admit(
     settings = replica.settings
     channels = (*seating.own_channels(connection), *extra)
     await replica.interest.want(*channels)
+    recover = await devices.go_on(replica, connection.identity, recover)
     seating.prepare(replica, channels, recover)
     admission = await replica.seats.admit(
         connection.id,
@@ -199,7 +200,10 @@ async def _admit(
         await replica.publisher.publish(f"connection:{evicted}", order, durable=False)
     if admission.seats_before == 0:
         replica.events.emit("user_connected", user_id=connection.user_id, connection_id=connection.id)
-    return await seating.catch_up(replica, channels, recover)
+    caught = await seating.catch_up(replica, channels, recover)
+    if (own := caught[f"user:{connection.user_id}"]) not in seating.EPHEMERAL:
+        await devices.note(replica, connection.identity, recover, own)
+    return caught
 
 
 def _established(replica: Replica, connection: Connection, channels: Mapping[str, Mapping[str, Any]]) -> bytes:
