@@ -52,6 +52,12 @@ log = structlog.get_logger(__name__)
 PUBLISH_SECONDS: Final = 2.0
 """How long a client's message may wait for Redis."""
 
+STOP_SECONDS: Final = 2.5
+"""How long a replica without clients may take to give everything back to Redis."""
+
+HANG_UP_SECONDS: Final = 0.5
+"""How long answers that Redis still owes may hold up the end."""
+
 RESEATED_TOGETHER: Final = 200
 """Connections written down again at once, after the lease was lost."""
 
@@ -120,10 +126,12 @@ class Assembly:
         self._link = Link(url, interest, relay.heard, f"fairlead-{id}")
         self._ingress = Ingress(self._redis, names, self.replica.publisher, id)
         self.is_running = False
+        self._turns_away = False
 
     async def start(self) -> None:
         """Begin to listen to Redis and to beat; returns at once, whether Redis is there or not (see `readiness`)."""
         self.is_running = self.endpoint.is_open = True
+        self._turns_away = False
         self._services.start(self._link.run(), name="link")
         self._services.start(self._leases.run(), name="lease")
         self._services.start(self._leases.run_sweeps(), name="sweeps")
@@ -131,13 +139,22 @@ class Assembly:
         self._services.start(heartbeat.beat(self.replica), name="heartbeat")
         self._services.start(self._ingress.run(), name="ingress")
 
+    def turn_away(self) -> None:
+        """Be ready no longer; whoever comes in spite of that is still let in."""
+        self._turns_away = True
+
+    async def drain(self) -> None:
+        """Send all clients elsewhere with 4200, in the time that the settings give them (DEP-4)."""
+        self.turn_away()
+        await self.endpoint.drain(self.replica.settings.drain_seconds)
+
     async def stop(self) -> None:
-        """Close what is open, give everything back to Redis, and end."""
-        self.endpoint.is_open = False
+        """Send everybody elsewhere who is still here, give everything back to Redis, and end."""
+        await self.drain()
         for connection in self.replica.pool:
-            leaving.end(self.replica, connection, codes.RESTART, "the replica is stopping")
+            leaving.end(self.replica, connection, codes.DRAIN, "0")
         try:
-            async with asyncio.timeout(max(1.0, self.replica.settings.drain_seconds)):
+            async with asyncio.timeout(STOP_SECONDS):
                 await self.replica.tasks.finish()
                 await self._services.end()
                 await self._leases.end()
@@ -148,7 +165,11 @@ class Assembly:
         await self._replies.aclose()
         await self.replica.publisher.aclose()
         await self.replica.verifier.aclose()
-        await self._lane.aclose()
+        try:
+            async with asyncio.timeout(HANG_UP_SECONDS):
+                await self._lane.aclose()
+        except TimeoutError:
+            log.warning("hung up on redis, which still owes answers")
         await self._redis.aclose()
         self.is_running = False
 
@@ -157,7 +178,7 @@ class Assembly:
         return {
             "redis": self.is_running and self._link.is_up,
             "hears_itself": self._leases.hears_itself,
-            "open": self.endpoint.is_open,
+            "open": self.endpoint.is_open and not self._turns_away,
         }
 
     # -- what the parts ask of each other ----------------------------------------------------------

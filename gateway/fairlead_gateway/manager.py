@@ -81,10 +81,19 @@ class WebSocketManager(Sends[Sending]):
         return self._server
 
     async def stop_server(self) -> None:
-        """End what `start_server` began, and close every connection."""
+        """Move every connection elsewhere, as `drain` does, and end what `start_server` began."""
         server, self._server = self._server, None
         if server is not None:
+            await self.drain()
             await server.stop()
+
+    def turn_away(self) -> None:
+        """Let ``/readyz`` say no, while clients are still let in and served: the first step of a drain."""
+        self._parts.turn_away()
+
+    async def drain(self) -> None:
+        """Send every client elsewhere with 4200, evenly over ``drain_seconds``, and let nobody in (DEP-4)."""
+        await self._parts.drain()
 
     # -- connections -----------------------------------------------------------------------------
 

@@ -39,6 +39,8 @@ class Command:
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    fds: tuple[int, ...] = ()
+    """Open files of ours that the child shall have, too."""
 
 
 class KeepsDying(Exception):
@@ -67,14 +69,16 @@ class Patience:
             insisted.cancel()
 
 
-async def until_stopped(work: Coroutine[None, None, None], patience: Patience) -> None:
-    """Do *work* until it is done or a signal asks to stop, which cancels it; a second signal makes *patience* end."""
+async def until_stopped(
+    work: Coroutine[None, None, None], patience: Patience, signals: Sequence[signal.Signals] = STOPPING
+) -> None:
+    """Do *work* until it is done or one of *signals* cancels it; a second one makes *patience* end."""
     loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
 
     def heard() -> None:
         patience.insisted.set() if task.cancelling() else task.cancel()
 
-    for number in STOPPING:
+    for number in signals:
         loop.add_signal_handler(number, heard)
     await asyncio.wait((task,))
     if not task.cancelled():
@@ -116,12 +120,13 @@ async def until(check: Callable[[], Awaitable[bool]], seconds: float) -> None:
             await asyncio.sleep(0.02)
 
 
-async def keep(command: Command, patience: Patience) -> None:
-    """Run *command*, and again whenever it ends by itself, until cancelled."""
+async def keep(command: Command, patience: Patience, process: asyncio.subprocess.Process | None = None) -> None:
+    """Run *command*, and again whenever it ends by itself, until cancelled; *process* is one that runs already."""
     loop, false_starts = asyncio.get_running_loop(), 0
     while True:
         born = loop.time()
-        status = await _run_once(command, patience)
+        status = await _last(process or await spawn(command), patience)
+        process = None
         false_starts = 0 if loop.time() - born > SETTLED_SECONDS else false_starts + 1
         if false_starts >= MAX_FALSE_STARTS:
             raise KeepsDying(command.name, status)
@@ -130,22 +135,22 @@ async def keep(command: Command, patience: Patience) -> None:
         await asyncio.sleep(pause)
 
 
-async def _run_once(command: Command, patience: Patience) -> int:
-    process = await _spawn(command)
+async def _last(process: asyncio.subprocess.Process, patience: Patience) -> int:
+    """The exit status of *process*; cancelled, it is ended."""
     try:
         return await process.wait()
     finally:
-        if process.returncode is None:
-            await _end(process, patience)
+        await end(process, patience)
 
 
-async def _spawn(command: Command) -> asyncio.subprocess.Process:
+async def spawn(command: Command) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *command.argv,
         env=dict(command.env),
         stdin=asyncio.subprocess.DEVNULL,
         # A group of its own: Ctrl-C goes to the terminal's whole foreground group, but only the parent may decide.
         process_group=0,
+        pass_fds=command.fds,
         preexec_fn=bound_to(os.getpid()),
     )
 
@@ -162,7 +167,22 @@ def bound_to(parent: int) -> Callable[[], None]:
     return bind
 
 
+async def end(process: asyncio.subprocess.Process, patience: Patience) -> None:
+    """End *process* politely, or by force when its time is up; whoever is cancelled meanwhile goes on until then."""
+    ending, cancelled = asyncio.ensure_future(_end(process, patience)), False
+    while not ending.done():
+        try:
+            await asyncio.wait((ending,))
+        except asyncio.CancelledError:
+            cancelled = True
+    ending.result()
+    if cancelled:
+        raise asyncio.CancelledError
+
+
 async def _end(process: asyncio.subprocess.Process, patience: Patience) -> None:
+    if process.returncode is not None:
+        return
     process.terminate()
     await patience.wait_for_exit(process)
     if process.returncode is None:

@@ -18,6 +18,9 @@ from fairlead_gateway.wire.limits import WireLimits
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted: a whole replica's clients come back at once."""
 
+GRACE_SECONDS: Final = 1
+"""What the server waits for closes to be finished; by then its sockets have been moved, or cut off."""
+
 
 def server_config(app: ASGIApp, settings: Settings, limits: WireLimits) -> uvicorn.Config:
     """What uvicorn is told; what it would log, check or limit by itself is done better elsewhere."""
@@ -33,7 +36,7 @@ def server_config(app: ASGIApp, settings: Settings, limits: WireLimits) -> uvico
         server_header=False,
         backlog=BACKLOG,
         forwarded_allow_ips=settings.forwarded_allow_ips,
-        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
 
 

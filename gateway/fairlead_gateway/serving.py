@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import gc
 import os
 import resource
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 import uvicorn
 
 from fairlead_gateway import logs
-from fairlead_gateway.app import create_app
 from fairlead_gateway.assembly import wire_limits
 from fairlead_gateway.listener import listening_socket
+from fairlead_gateway.manager import WebSocketManager
 from fairlead_gateway.server import server_config
 from fairlead_gateway.settings import Settings
 
@@ -31,13 +33,29 @@ GC_THRESHOLDS: Final = (100_000, 50, 100)
 """Rare collections: looking through tens of thousands of lasting connections costs more than what is found."""
 
 
-def serve(settings: Settings, *, supervised: bool = False) -> None:
-    """Run one replica until a signal ends it. A *supervised* one shares its port, and leaves haste to its parent."""
+READY_POLL_SECONDS: Final = 0.02
+
+
+class Supervised(NamedTuple):
+    """What a parent gives to a replica: file descriptors, -1 for none."""
+
+    listener: int = -1
+    """A bound socket that outlives the replica, so that no client that waits in it is lost when the replica ends."""
+    ready: int = -1
+    """A pipe that hears one byte once the replica is ready."""
+
+
+def serve(settings: Settings, supervised: Supervised | None = None) -> None:
+    """Run one replica until a signal ends it. A *supervised* one leaves haste to its parent."""
     logs.configure(settings)
     allow_files(settings.max_connections + SPARE_FILES)
-    listener = listening_socket(settings.host, settings.port, shared=supervised)
-    config = server_config(create_app(settings), settings, wire_limits(settings))
-    ReplicaServer(config, supervised=supervised).run(sockets=[listener])
+    if supervised is not None and supervised.listener >= 0:
+        listener = socket.socket(fileno=supervised.listener)
+    else:
+        listener = listening_socket(settings.host, settings.port)
+    manager = WebSocketManager(settings)
+    config = server_config(manager.app, settings, wire_limits(settings))
+    ReplicaServer(config, manager, supervised).run(sockets=[listener])
 
 
 def allow_files(wanted: int) -> None:
@@ -58,21 +76,57 @@ def settle_memory() -> None:
 
 
 class ReplicaServer(uvicorn.Server):
-    """uvicorn's server with our signals: the first one ends it politely, the second one now."""
+    """
+    uvicorn's server with our signals: the first one moves its clients elsewhere and ends it, the second ends it now.
 
-    def __init__(self, config: uvicorn.Config, *, supervised: bool) -> None:
+    uvicorn would close every socket at once (0.54); so it hears of the end when they have gone. While they move, nobody
+    is accepted any more, and ``/healthz`` is answered on connections that are open already.
+    """
+
+    def __init__(self, config: uvicorn.Config, manager: WebSocketManager, supervised: Supervised | None) -> None:
         super().__init__(config)
+        self._manager = manager
         self._supervised = supervised
+        self._leaves = False
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         settle_memory()
         host, port = (sockets or [])[0].getsockname()[:2]
         log.info("listening", host=host, port=port, process=os.getpid())
+        self._loop = asyncio.get_running_loop()
+        if self._supervised is not None and self._supervised.ready >= 0:
+            self._tasks.append(self._loop.create_task(self._tell_when_ready(self._supervised.ready), name="ready"))
+
+    async def _tell_when_ready(self, pipe: int) -> None:
+        while self._manager.health_check()["status"] != "healthy":  # noqa: ASYNC110 - readiness depends on the time
+            await asyncio.sleep(READY_POLL_SECONDS)
+        with suppress(BrokenPipeError):  # a parent that no longer wants to know
+            os.write(pipe, b"1")
+        os.close(pipe)
+
+    async def _leave(self) -> None:
+        """Empty this replica, however that ends."""
+        settings = self._manager.settings
+        try:
+            self._manager.turn_away()
+            log.info("draining", connections=len(self._manager.pool), seconds=settings.drain_seconds)
+            await asyncio.sleep(settings.drain_linger_seconds)
+            for server in self.servers:
+                server.close()
+            await self._manager.drain()
+        finally:
+            self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         log.info("stopping", connections=len(self.server_state.connections))
         await super().shutdown(sockets)
+        for task in self._tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                log.error("task failed", exc_info=ended)
         log.info("stopped", process=os.getpid())
 
     @contextmanager
@@ -88,10 +142,22 @@ class ReplicaServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # A service manager may signal the whole group and the supervisor forward it: twice the same wish, not haste.
-        if self.should_exit and not self._supervised:
-            os._exit(128 + sig)
-        self.should_exit = True
+        if self._leaves:
+            if self._supervised is None:
+                os._exit(128 + sig)
+            return
+        self._leaves = True
+        if self.started:
+            self._loop.call_soon_threadsafe(self._begin_to_leave)
+        else:
+            self.should_exit = True
+
+    def _begin_to_leave(self) -> None:
+        self._tasks.append(self._loop.create_task(self._leave(), name="drain"))
 
 
 if __name__ == "__main__":
-    serve(Settings(), supervised=True)
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--listener", type=int, default=-1)
+    arguments.add_argument("--ready", type=int, default=-1)
+    serve(Settings(), Supervised(**vars(arguments.parse_args())))

@@ -161,7 +161,10 @@ class Settings(BaseSettings):
     """A replica not heard of for this long is dead, and its connections with it."""
 
     drain_seconds: float = Field(10.0, ge=0)
-    """How long sockets may take to move when the replica stops."""
+    """How long sockets may take to move when the replica stops; they leave evenly over this time."""
+
+    drain_linger_seconds: float = Field(2.0, ge=0)
+    """How long a replica that stops still lets clients in, so that load balancers notice first that it is not ready."""
 
     ask_timeout_seconds: float = Field(
         300.0, gt=0, validation_alias=_alias("ask_timeout_seconds", "WEBSOCKET_CALLBACK_TIMEOUT")

@@ -30,6 +30,8 @@ HEARTBEAT_TIMEOUT: Final = Close(4101, "heartbeat_timeout", "backs off, reconnec
 INTERNAL_ERROR: Final = Close(4102, "internal_error", "backs off, reconnects")
 FLOODING: Final = Close(4129, "flooding", "backs off, reconnects")
 DRAIN: Final = Close(4200, "drain", "reconnects after the delay in the reason (ms)")
+"""The text of its reason is a decimal integer and no more: ``drain: 350`` asks for 350 milliseconds of patience."""
+
 TOKEN_EXPIRED: Final = Close(4401, "token_expired", "refreshes the token, reconnects")
 FORBIDDEN: Final = Close(4403, "forbidden", "stops")
 AUTH_TIMEOUT: Final = Close(4408, "auth_timeout", "backs off, reconnects")

@@ -154,4 +154,4 @@ def test_a_gateway_that_ends_is_told_with_its_code(replica: Replica) -> None:
     status, _, err = ended(client)
 
     assert status == Status.UNAVAILABLE
-    assert "1012" in err
+    assert "4200" in err

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,7 @@ def client(url: str, user: str = "42") -> ClientConnection:
 def fleet(redis_url: str, prefix: str, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """``fairlead serve --workers 2`` in a process group of its own."""
     env = environment(redis_url=redis_url, prefix=prefix, jwt_secret=SECRET, replica="w", log_format="json")
+    env |= {"FAIRLEAD_DRAIN_LINGER_SECONDS": "0", "FAIRLEAD_DRAIN_SECONDS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "fairlead_gateway", "serve", "--port", str(free_port()), "--workers", "2"],
         env=env,
@@ -75,7 +77,7 @@ def test_sigterm_ends_a_replica_in_order(redis_url: str, prefix: str) -> None:
         with pytest.raises(ConnectionClosed) as end:
             socket_.recv(timeout=10)
 
-    assert end.value.rcvd is not None and end.value.rcvd.code == 1012
+    assert end.value.rcvd is not None and end.value.rcvd.code == 4200
 
 
 def test_a_client_that_reads_nothing_does_not_hold_up_the_end(redis_url: str, prefix: str) -> None:
@@ -170,7 +172,7 @@ def test_a_worker_that_is_killed_comes_back(fleet: subprocess.Popen[bytes], tmp_
     assert connected_workers(port_of(fleet)) == {"w-1", "w-2"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_ends_all_workers_and_leaves_nothing(fleet: subprocess.Popen[bytes], number: signal.Signals) -> None:
     workers = children_of(fleet.pid)
 
@@ -211,6 +213,39 @@ def test_a_second_signal_does_not_wait_for_a_worker_that_hangs(fleet: subprocess
 
     assert fleet.wait(timeout=10) == 0
     assert all(map(ended, workers))
+
+
+def test_sighup_replaces_all_workers_and_no_connection_fails(fleet: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    before, port = set(children_of(fleet.pid)), port_of(fleet)
+    attempts, most = 0, 0
+    deadline = time.monotonic() + SECONDS
+
+    fleet.send_signal(signal.SIGHUP)
+    while '"event":"rolled"' not in (tmp_path / "log").read_text():
+        assert time.monotonic() < deadline
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+            probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert probe.recv(64).startswith(b"HTTP/1.1 200")
+        attempts += 1
+        most = max(most, len(children_of(fleet.pid)))
+        time.sleep(0.005)
+
+    after = set(children_of(fleet.pid))
+    assert len(after) == 2 and not before & after
+    assert most <= 3, "one at a time"
+    assert attempts > 50
+
+
+def test_sigterm_during_a_roll_ends_everything_in_order(fleet: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    fleet.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(children_of(fleet.pid)) == 3, SECONDS, "a successor is being started")
+    workers = children_of(fleet.pid)
+
+    fleet.terminate()
+
+    assert fleet.wait(timeout=SECONDS) == 0
+    assert all(map(ended, workers))
+    assert '"event":"rolled"' not in (tmp_path / "log").read_text()
 
 
 def test_a_port_of_somebody_else_is_not_shared(fleet: subprocess.Popen[bytes], redis_url: str, prefix: str) -> None:

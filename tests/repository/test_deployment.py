@@ -101,7 +101,8 @@ def test_what_compose_serves_is_not_refused() -> None:
 def test_replicas_are_given_time_to_drain(name: str) -> None:
     grace = int(REPLICAS[name]["stop_grace_period"].removesuffix("s"))
 
-    assert grace > Settings.model_construct().drain_seconds + 5
+    defaults = Settings.model_construct()
+    assert grace > defaults.drain_linger_seconds + defaults.drain_seconds + 5
 
 
 def test_everything_pinned_to_a_version_says_which() -> None:

@@ -28,7 +28,7 @@ def test_nginx_waits_longer_than_the_heartbeat(name: str) -> None:
 
 
 def test_old_workers_live_longer_than_a_drain() -> None:
-    assert seconds("worker_shutdown_timeout") > DEFAULTS.drain_seconds
+    assert seconds("worker_shutdown_timeout") > DEFAULTS.drain_linger_seconds + DEFAULTS.drain_seconds
 
 
 def test_request_heads_are_as_quick_as_the_gateway_wants_them() -> None:

@@ -55,7 +55,8 @@ class Replica:
     def __init__(self, redis_url: str, prefix: str, *, name: str = "", port: int = 0, **settings: object) -> None:
         self.name = name
         self.port = port
-        self._settings = {"jwt_secret": SECRET, "log_format": "json", "replica": name} | settings
+        defaults: dict[str, object] = {"drain_linger_seconds": 0, "drain_seconds": 0.5}
+        self._settings = defaults | {"jwt_secret": SECRET, "log_format": "json", "replica": name} | settings
         self._settings |= {"redis_url": redis_url, "prefix": prefix}
         handle, path = tempfile.mkstemp(prefix="fairlead-replica-", suffix=".log")
         os.close(handle)

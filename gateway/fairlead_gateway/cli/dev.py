@@ -119,6 +119,8 @@ def _environment(settings: Settings, port: int) -> Mapping[str, str]:
         "HOST": HOST,
         "PORT": str(port),
         "REPLICA": f"dev-{port}",
+        "DRAIN_LINGER_SECONDS": "0",
+        "DRAIN_SECONDS": "1",
         "REDIS_URL": settings.redis_url.get_secret_value(),
         "JWT_SECRET": settings.jwt_secret.get_secret_value(),
         "ALLOWED_ORIGINS": ",".join(settings.allowed_origins),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
@@ -18,14 +21,15 @@ from fairlead_gateway.cli.configured import load
 from fairlead_gateway.cli.output import Status, Trouble
 from fairlead_gateway.listener import PortTaken, listening_socket
 from fairlead_gateway.preflight import objections
-from fairlead_gateway.processes import Command, KeepsDying, Patience, running, until_stopped
+from fairlead_gateway.processes import STOPPING, Command, KeepsDying, Patience, until_stopped
+from fairlead_gateway.rolling import Fleet
 from fairlead_gateway.settings import PREFIX, Settings
 
 REPLICA: Final = (sys.executable, "-P", "-m", "fairlead_gateway.serving")
 """How a supervised replica is started; what it shall be is in its environment."""
 
 SPARE_SECONDS: Final = 5.0
-"""What a replica may take to end beyond the time for draining."""
+"""What a replica may take to end beyond the times for lingering and draining."""
 
 
 def serve(
@@ -33,7 +37,12 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on (FAIRLEAD_PORT); 0 takes a free one.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Replica processes that share the port.")] = 1,
 ) -> Status:
-    """Serve until SIGTERM or Ctrl-C; a second one ends it now. Everything else is set by FAIRLEAD_ variables."""
+    """
+    Serve until SIGTERM or Ctrl-C, which moves all clients elsewhere; a second one ends it now.
+
+    SIGHUP ends one replica as SIGTERM does; several it replaces one at a time. Everything else is set by FAIRLEAD_
+    variables.
+    """
     settings = load(host=host, port=port)
     refuse_if_unsafe(settings)
     try:
@@ -75,16 +84,21 @@ def _serve_one(settings: Settings) -> None:
 async def _serve_many(settings: Settings, workers: int) -> None:
     logs.configure(settings)
     listening_socket(settings.host, settings.port).close()  # somebody else's port shall not be shared unnoticed
-    with listening_socket(settings.host, settings.port, shared=True) as reserved:
-        port = reserved.getsockname()[1]
-        commands = [replica(environment(settings, port, number), number) for number in range(1, workers + 1)]
-        patience = Patience(settings.drain_seconds + SPARE_SECONDS)
-        await until_stopped(_keep(commands, patience), patience)
+    with ExitStack() as sockets:
+        port, commands = settings.port, []
+        for number in range(1, workers + 1):
+            # Ours, and lent: clients that wait to be accepted when a replica ends are there for the next one.
+            listener = sockets.enter_context(listening_socket(settings.host, port, shared=True))
+            port = listener.getsockname()[1]
+            commands.append(_lent(replica(environment(settings, port, number), number), listener.fileno()))
+        patience = Patience(settings.drain_linger_seconds + settings.drain_seconds + SPARE_SECONDS)
+        fleet = Fleet(commands, patience)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, fleet.roll)
+        await until_stopped(fleet.run(), patience, [number for number in STOPPING if number != signal.SIGHUP])
 
 
-async def _keep(commands: Sequence[Command], patience: Patience) -> None:
-    async with running(commands, patience):
-        await asyncio.Event().wait()
+def _lent(command: Command, listener: int) -> Command:
+    return replace(command, argv=(*command.argv, "--listener", str(listener)), fds=(listener,))
 
 
 def replica(env: Mapping[str, str], number: int) -> Command:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from random import Random
+
 from starlette.types import Receive, Scope, Send
 
 from fairlead import codes
@@ -15,9 +18,11 @@ from fairlead_gateway.edge.credentials import Kind, Opening, read_opening
 from fairlead_gateway.edge.lobby import Lobby, Visitor
 from fairlead_gateway.edge.origin import Origins
 from fairlead_gateway.pool import Connection, Format
+from fairlead_gateway.pool.moves import delay_ms
 from fairlead_gateway.pool.socket import Socket
 from fairlead_gateway.sessions import leaving, opening
-from fairlead_gateway.sessions.frames import Connect
+from fairlead_gateway.sessions.draining import Seated, move
+from fairlead_gateway.sessions.frames import Connect, Position
 from fairlead_gateway.sessions.opening import Place, Refused
 from fairlead_gateway.sessions.receiver import Receiver
 from fairlead_gateway.sessions.replica import Replica
@@ -40,6 +45,14 @@ class Endpoint:
         self._lobby = Lobby(replica, receiver, self._enter_from_lobby)
         self.is_open = True
         """False while the replica drains: newcomers are sent elsewhere."""
+        self._random = Random()
+
+    async def drain(self, window_seconds: float) -> None:
+        """Let nobody in any more, and send everybody elsewhere in the course of *window_seconds* (DEP-4)."""
+        self.is_open = False
+        # Who is being let in is not among them, and is sent elsewhere by whoever lets it in.
+        seated = [Seated(self._replica, connection) for connection in self._replica.pool if connection.is_live]
+        await move([*seated, *self._lobby.visitors], window_seconds, self._random)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -58,11 +71,12 @@ class Endpoint:
         place = _place(scope)
         identity = await self._identity(opened)
         if identity is None or opened.waits:
+            self._check_open()
             await _accept(send, opened)
             self._lobby.wait(socket, identity, place)
             return
         format = Format.of(opened.subprotocol, socket.deflates)
-        greeting = await opening.open_connection(self._replica, socket, format, identity, place, {})
+        greeting = await self._open(socket, format, identity, place, {})
         try:
             # Not before: accepted and greeted at once, a client hears both in one packet.
             await _accept(send, opened)
@@ -74,10 +88,13 @@ class Endpoint:
     # -- who is it -------------------------------------------------------------------------------
 
     def _check_door(self, scope: Scope) -> None:
-        if not self.is_open:
-            raise Refused(codes.RESTART, "this replica is stopping")
+        self._check_open()
         if not self._origins.allow_scope(scope):
             raise Refused(codes.FORBIDDEN, "this origin may not connect; see FAIRLEAD_ALLOWED_ORIGINS")
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise Refused(codes.DRAIN, str(delay_ms(self._replica.settings.drain_seconds, self._random)))
 
     async def _identity(self, opened: Opening) -> Identity | None:
         """Who it is; None to wait for the first frame."""
@@ -105,14 +122,25 @@ class Endpoint:
             named = await self._named(visitor.identity, frame)
             identity = named.on_device(frame.device_id or "")
             format = Format.of(visitor.socket.subprotocol, visitor.socket.deflates)
-            greeting = await opening.open_connection(
-                self._replica, visitor.socket, format, identity, visitor.place, frame.recover
-            )
+            greeting = await self._open(visitor.socket, format, identity, visitor.place, frame.recover)
         except Refused as refused:
             visitor.socket.close(refused.close.code, refused.close.reason(refused.text))
             return None
         self._welcome(visitor.socket, greeting)
         return greeting.connection
+
+    async def _open(
+        self, socket: Socket, format: Format, identity: Identity, place: Place, recover: Mapping[str, Position]
+    ) -> opening.Greeting:
+        """As `opening.open_connection`; who comes while the replica begins to drain is sent elsewhere."""
+        self._check_open()
+        greeting = await opening.open_connection(self._replica, socket, format, identity, place, recover)
+        try:
+            self._check_open()
+        except Refused as refused:
+            leaving.gone(self._replica, greeting.connection, refused.close.code, str(refused))
+            raise
+        return greeting
 
     async def _named(self, identity: Identity | None, frame: Connect) -> Identity:
         """Whom a ``connect`` frame speaks for, on top of what the upgrade said."""

@@ -40,6 +40,17 @@ class Visitor:
         self.early: list[tuple[bytes, bool]] = []
         """What came behind ``connect`` in the same breath; the connection will hear it first."""
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has said ``connect`` and waits to be let in, or to hear why not."""
+        return self.is_entering
+
+    def close(self, close: codes.Close, text: str) -> None:
+        """Send it away for this reason."""
+        self.is_gone = True
+        self.deadline.cancel()
+        self.socket.close(close.code, close.reason(text))
+
 
 class Lobby:
     """Listens to visitors until their first frame; whoever says nothing in time is closed with 4408."""
@@ -49,11 +60,16 @@ class Lobby:
         self._receiver = receiver
         self._enter = enter
 
+        self.visitors: set[Visitor] = set()
+        """Who is here now."""
+
     def wait(self, socket: Socket, identity: Identity | None, place: Place) -> None:
         """Give *socket* its time to say ``connect``."""
         seconds = self._replica.settings.auth_timeout_seconds
         deadline = asyncio.get_running_loop().call_later(seconds, self._too_late, socket)
-        socket.attach(self, Visitor(socket, identity, place, deadline))
+        visitor = Visitor(socket, identity, place, deadline)
+        self.visitors.add(visitor)
+        socket.attach(self, visitor)
 
     def _too_late(self, socket: Socket) -> None:
         seconds = self._replica.settings.auth_timeout_seconds
@@ -92,6 +108,7 @@ class Lobby:
             raise
         if connection is None:
             return
+        self.visitors.discard(owner)
         if owner.is_gone:
             leaving.gone(self._replica, connection, 1006, "left while entering")
             return
@@ -110,5 +127,6 @@ class Lobby:
         owner.socket.close(codes.FLOODING.code, codes.FLOODING.reason("too many control frames"))
 
     def closed(self, owner: Visitor, code: int, reason: str) -> None:
+        self.visitors.discard(owner)
         owner.is_gone = True
         owner.deadline.cancel()
