@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay
 
@@ -21,8 +20,8 @@ from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, Question
 from fairlead.publisher import Publisher
 from fairlead.receipts import Receipts
-from fairlead.redis.connect import open_async
 from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.redis.shards import Shards, open_shards
 from fairlead.replies import Replies
 from fairlead.sends import Sends, service
 from fairlead.sent import Fate, Sent
@@ -45,21 +44,22 @@ def connect(
 
     Connects when first used. Sends within one turn of the loop share a round trip.
 
+    :param url: as the gateway's ``FAIRLEAD_REDIS_URL``: one Redis, several, behind sentinels, or a cluster.
     :param name: of this service; messages then come from ``service:<name>``.
     :param prefix: as the gateway's ``FAIRLEAD_PREFIX``; *durable* and *history…* likewise as the gateway has them.
     :param timeout_seconds: how long to go on trying while Redis is away, before `Unavailable`.
     """
     names = Names(prefix)
-    redis = open_async(url, names, client_name=f"fairlead:{name or 'backend'}", answer_seconds=timeout_seconds / 2)
+    shards = open_shards(url, names, client_name=f"fairlead:{name or 'backend'}", answer_seconds=timeout_seconds / 2)
     publisher = Publisher(
-        redis,
+        shards,
         names,
         durable=durable,
         history_size=history_size,
         history_ttl_seconds=history_ttl_seconds,
         timeout_seconds=timeout_seconds,
     )
-    return Backend(redis, names, publisher, name=name, timeout_seconds=timeout_seconds)
+    return Backend(shards, names, publisher, name=name, timeout_seconds=timeout_seconds)
 
 
 async def _at_once(sent: Sent) -> Sent:
@@ -77,15 +77,15 @@ class Backend(Sends[Sending]):
     """Sends, and asks who is there."""
 
     def __init__(
-        self, redis: Redis, names: Names, publisher: Publisher, *, name: str = "", timeout_seconds: float = 5.0
+        self, shards: Shards, names: Names, publisher: Publisher, *, name: str = "", timeout_seconds: float = 5.0
     ) -> None:
         super().__init__(service(name))
-        self._redis = redis
+        self._shards = shards
         self._names = names
         self._publisher = publisher
         self._timeout_seconds = timeout_seconds
-        self._replies = Replies(redis, names)
-        self._receipts = Receipts(redis, names, publisher, self._replies, timeout_seconds=timeout_seconds)
+        self._replies = Replies(shards, names)
+        self._receipts = Receipts(shards, names, publisher, self._replies, timeout_seconds=timeout_seconds)
         self._batch: ContextVar[Batch[Sending] | None] = ContextVar("batch", default=None)
 
     async def __aenter__(self) -> Self:
@@ -100,7 +100,7 @@ class Backend(Sends[Sending]):
         """Wait for what is on its way, though not for acknowledgements, and disconnect."""
         await self._replies.aclose()
         await self._publisher.aclose()
-        await self._redis.aclose()
+        await self._shards.aclose()
 
     def _say(self, channel: str, envelope: Envelope) -> Sending:
         batch = self._open_batch()
@@ -167,12 +167,6 @@ class Backend(Sends[Sending]):
             reraise=True,
         )
         try:
-            return question.read(await retrying(self._run, question.commands))
+            return question.read(await retrying(self._shards.ask, *question.commands))
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
-
-    async def _run(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            return await pipeline.execute()

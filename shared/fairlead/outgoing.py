@@ -6,7 +6,7 @@ from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from fairlead.errors import FairleadError
 from fairlead.publication import Reply, fate
-from fairlead.redis.outage import unavailable
+from fairlead.redis.outage import ELSEWHERE, unavailable
 from fairlead.sent import Fate
 
 
@@ -15,17 +15,21 @@ class Outgoing:
     Knows whether it may be written (again).
 
     :param body: as `fairlead.publication.Publications` packs it.
+    :param partition: of its channel.
     """
 
-    __slots__ = ("body", "fate", "id", "is_durable", "tries")
+    __slots__ = ("body", "elsewhere", "fate", "id", "is_durable", "partition", "tries")
 
-    def __init__(self, id: str, body: bytes, is_durable: bool) -> None:
+    def __init__(self, id: str, partition: int, body: bytes, is_durable: bool) -> None:
         self.id = id
+        self.partition = partition
         self.body = body
         self.is_durable = is_durable
         self.tries = 0
         """How often it was written, so that Redis may have executed it."""
         self.fate: Fate | FairleadError | None = None
+        self.elsewhere: ResponseError | None = None
+        """What a node of a cluster said that could not take it, the last time it was written."""
 
     def is_wanted(self, is_late: bool) -> bool:
         """Whether it should be written now; if it must not be and has no answer yet, it fails."""
@@ -36,11 +40,12 @@ class Outgoing:
     def write(self, evalsha: bytes) -> bytes:
         """What to write, for a server that knows the script by these words."""
         self.tries += 1
+        self.elsewhere = None
         return evalsha + self.body if self.is_durable else self.body
 
     def hear(self, reply: Reply | ResponseError) -> bool:
         """
-        Take the answer; false when Redis lacks the script.
+        Take the answer; false when Redis lacks the script. It may be that there is no fate yet, see `elsewhere`.
 
         :raises ReadOnlyError: Redis is not the master any more; nothing on this connection will succeed.
         """
@@ -50,9 +55,11 @@ class Outgoing:
         self.tries -= 1
         if isinstance(reply, ReadOnlyError):
             raise reply
-        if not isinstance(reply, NoScriptError):
+        if isinstance(reply, ELSEWHERE):
+            self.elsewhere = reply
+        elif not isinstance(reply, NoScriptError):
             self.fail(reply)
-        return self.fate is not None
+        return not isinstance(reply, NoScriptError)
 
     def fail(self, error: BaseException | None) -> None:
         """*error* was the last word; None for no answer in time."""

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from fairlead.envelope import Envelope
 from fairlead.names import DURABLE_KINDS, Names, kind_of
-from fairlead.redis.scripts import Script, load
+from fairlead.redis.scripts import Script, Text, load
 from fairlead.sent import Fate
 
 SEEN_IDS: Final = 10_000
@@ -29,12 +29,13 @@ SCRIPT: Final[Script] = load("publish")
 
 class Publications:
     """
-    Packs messages for one Redis.
+    Packs messages for Redis.
 
     Packed by hand, because it is done for every message: a channel's keys are packed once and kept, and what is
     left is one formatting of bytes.
 
     :param durable: kinds of channel whose messages get an offset and are kept.
+    :param is_sharded: whether they are for a cluster, where a message is published in its shard only.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Publications:
         durable: Collection[str] = DURABLE_KINDS,
         history_size: int = 256,
         history_ttl_seconds: int = 3600,
+        is_sharded: bool = False,
     ) -> None:
+        verb = "SPUBLISH" if is_sharded else "PUBLISH"
         self._durable = frozenset(durable)
         constants = bulk(history_size, history_ttl_seconds, SEEN_IDS, SEEN_SECONDS)
 
@@ -54,7 +57,7 @@ class Publications:
 
         @lru_cache(maxsize=8192)
         def head(channel: str) -> bytes:
-            return b"*3\r\n" + bulk("PUBLISH", names.pubsub(channel))
+            return b"*3\r\n" + bulk(verb, names.pubsub(channel))
 
         self._keys = keys
         self._head = head
@@ -87,9 +90,9 @@ class Publications:
         return b"%b$%d\r\n%b\r\n" % (self._head(channel), len(data), data)
 
 
-def evalsha(is_modern: bool) -> bytes:
-    """First words of a durable publish, for a server that understands ``#!lua`` or an older one."""
-    return b"*15\r\n" + bulk("EVALSHA", SCRIPT.text(is_modern).sha, 4)
+def evalsha(text: Text) -> bytes:
+    """First words of a durable publish, for a server that understands the script in this form."""
+    return b"*15\r\n" + bulk("EVALSHA", text.sha, 4)
 
 
 def fate(reply: Reply, tries: int = 1) -> Fate:

@@ -1,4 +1,4 @@
-"""Gives messages to Redis over one connection, in order; what is said within one turn of the loop goes together."""
+"""Gives messages to Redis in the order of each channel; what is said within one turn of the loop goes together."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import asyncio
 from collections import deque
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from redis.exceptions import RedisError, ResponseError
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_never
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_never
 
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError, Unavailable
-from fairlead.names import DURABLE_KINDS, Names
+from fairlead.names import DURABLE_KINDS, Names, partition_of
 from fairlead.outgoing import Outgoing
 from fairlead.publication import BATCH_MESSAGES, SCRIPT, Publications, Reply, evalsha
-from fairlead.redis.connection import has_ended, new_connection
-from fairlead.redis.greeting import greeting_of
+from fairlead.redis.atlas import NOWHERE, grouped
+from fairlead.redis.connection import has_ended
 from fairlead.redis.outage import BACK_OFF, is_passing
+from fairlead.redis.roads import Roads
+from fairlead.redis.shards import Shard, Shards, shards_of
 from fairlead.sent import Fate, Sent
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from fairlead.redis.connection import Connection
+    from fairlead.redis.greeting import Greeting
 
 BATCH_BYTES: Final = 512 * 1024
 """How much goes to Redis before its answers are read; a single larger message goes alone."""
@@ -38,8 +41,16 @@ class _Posted(Outgoing):
 
     __slots__ = ("answer", "deadline")
 
-    def __init__(self, id: str, body: bytes, is_durable: bool, deadline: float, answer: asyncio.Future[Sent]) -> None:
-        super().__init__(id, body, is_durable)
+    def __init__(
+        self,
+        id: str,
+        partition: int,
+        body: bytes,
+        is_durable: bool,
+        deadline: float,
+        answer: asyncio.Future[Sent],
+    ) -> None:
+        super().__init__(id, partition, body, is_durable)
         self.deadline = deadline
         self.answer = answer
 
@@ -58,9 +69,9 @@ class Publisher:
     Publishes envelopes, each exactly once where that can be known.
 
     A durable message is tried again under the same id while Redis is away, since the publish script does nothing
-    the second time. An ephemeral one is tried again only if it was never written.
+    the second time. An ephemeral one is tried again only if it was never written, or was refused unread.
 
-    :param redis: a client from `fairlead.redis.connect`; the publisher opens one connection of its own.
+    :param redis: from `fairlead.redis.shards` or `fairlead.redis.connect`; the publisher opens connections of its own.
     :param durable: kinds of channel whose messages get an offset and are kept.
     :param timeout_seconds: after this a message that Redis has not taken ends as `Unavailable`.
     :param attempts: at most so many tries within that time; 0 for as many as it allows.
@@ -68,7 +79,7 @@ class Publisher:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: Redis | Shards,
         names: Names,
         *,
         durable: Collection[str] = DURABLE_KINDS,
@@ -77,19 +88,16 @@ class Publisher:
         timeout_seconds: float = 5.0,
         attempts: int = 0,
     ) -> None:
-        self._redis = redis
+        shards = shards_of(redis)
         self._publications = Publications(
-            names, durable=durable, history_size=history_size, history_ttl_seconds=history_ttl_seconds
+            names,
+            durable=durable,
+            history_size=history_size,
+            history_ttl_seconds=history_ttl_seconds,
+            is_sharded=shards.is_sharded,
         )
         self._timeout_seconds = timeout_seconds
-        self._stop = stop_after_attempt(attempts) if attempts else stop_never
-        self._waiting: deque[_Posted] = deque()
-        self._waiting_bytes = 0
-        self._batch: list[_Posted] = []
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._connection: Connection | None = None
-        self._evalsha = b""
+        self._roads: Roads[Shard, _Road] = Roads(shards, lambda: _Road(shards, timeout_seconds, attempts))
 
     def is_durable(self, channel: str) -> bool:
         """Whether messages of *channel* get an offset and are kept."""
@@ -106,23 +114,52 @@ class Publisher:
 
     def post(self, channel: str, envelope: Envelope, *, durable: bool | None = None) -> asyncio.Future[Sent]:
         """As `publish`, at once and without a coroutine: calls in a row are published in that order."""
+        partition = partition_of(channel)
         body, is_durable = self._publications.pack(channel, envelope, durable)
         loop = asyncio.get_running_loop()
-        posted = _Posted(envelope.id, body, is_durable, loop.time() + self._timeout_seconds, loop.create_future())
-        if self._waiting_bytes + len(body) > WAITING_BYTES:
-            posted.conclude(Unavailable("too much is waiting for Redis already", bytes=self._waiting_bytes))
-            return posted.answer
-        self._waiting.append(posted)
-        self._waiting_bytes += len(body)
-        if self._task is None or self._task.done():
-            # The one before may have been waited for in another loop.
-            self._wake = asyncio.Event()
-            self._task = loop.create_task(self._run(), name="fairlead publisher")
-        self._wake.set()
-        return posted.answer
+        deadline, answer = loop.time() + self._timeout_seconds, loop.create_future()
+        self._roads.of_partition(partition).take(_Posted(envelope.id, partition, body, is_durable, deadline, answer))
+        return answer
 
     async def aclose(self) -> None:
         """Wait for what was posted, no longer than its time limit, and disconnect."""
+        await asyncio.gather(*(road.aclose() for road in self._roads))
+
+
+class _Road:
+    """Messages in a row, one batch under way at a time, over one connection to each shard that they live on."""
+
+    def __init__(self, shards: Shards, timeout_seconds: float, attempts: int) -> None:
+        self._shards = shards
+        self._timeout_seconds = timeout_seconds
+        self._stop = stop_after_attempt(attempts) if attempts else stop_never
+        self._waiting: deque[_Posted] = deque()
+        self._waiting_bytes = 0
+        self._batch: list[_Posted] = []
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._only = shards.only
+        self._lines: dict[Shard, _Line] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._waiting and not self._batch
+
+    def take(self, posted: _Posted) -> None:
+        """Publish *posted* when its turn comes."""
+        size = len(posted.body)
+        if self._waiting_bytes + size > WAITING_BYTES:
+            posted.conclude(Unavailable("too much is waiting for Redis already", bytes=self._waiting_bytes))
+            return
+        self._waiting.append(posted)
+        self._waiting_bytes += size
+        if self._task is None or self._task.done():
+            # The one before may have been waited for in another loop.
+            self._wake = asyncio.Event()
+            self._task = posted.answer.get_loop().create_task(self._run(), name="fairlead publisher")
+        self._wake.set()
+
+    async def aclose(self) -> None:
         pending = [posted.answer for posted in (*self._batch, *self._waiting) if not posted.answer.done()]
         if pending:
             await asyncio.wait(pending)
@@ -141,12 +178,14 @@ class Publisher:
                 while self._waiting:
                     self._batch = self._next_batch()
                     await self._deliver(self._batch)
+                self._batch = []
                 self._wake.clear()
         finally:
             _give_up((*self._batch, *self._waiting), None)
             self._waiting.clear()
             self._waiting_bytes = 0
-            await self._hang_up()
+            for shard in list(self._lines):
+                await self._hang_up(shard)
 
     def _next_batch(self) -> list[_Posted]:
         batch: list[_Posted] = []
@@ -163,7 +202,13 @@ class Publisher:
     async def _deliver(self, batch: list[_Posted]) -> None:
         """Try until each message of *batch* has been answered or has run out of time; nothing overtakes it."""
         time = asyncio.get_running_loop().time
-        retrying = AsyncRetrying(retry=retry_if_exception(is_passing), wait=BACK_OFF, stop=self._stop, reraise=True)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(is_passing),
+            wait=BACK_OFF,
+            stop=self._stop,
+            before_sleep=self._look_round,
+            reraise=True,
+        )
         try:
             async for attempt in retrying:
                 with attempt:
@@ -171,50 +216,83 @@ class Publisher:
         except (RedisError, OSError) as error:
             _give_up(batch, error)
 
-    # -- the one connection ----------------------------------------------------------------------
+    async def _look_round(self, attempt: RetryCallState) -> None:
+        if attempt.outcome is not None:
+            await self._shards.refresh(attempt.outcome.exception())
+
+    # -- the connections -------------------------------------------------------------------------
 
     async def _exchange(self, batch: list[_Posted]) -> None:
-        """Write *batch* and read its answers; half of the time limit, so that a dead link leaves time for another."""
+        """
+        Write *batch* and read its answers; half of the time limit, so that a dead link leaves time for another.
+
+        :raises RedisError: or ``OSError``: what keeps some of it from being answered; the rest has been.
+        """
         if not batch:
             return
+        async with asyncio.timeout(self._timeout_seconds / 2):
+            if self._only is not None:
+                await self._exchange_at(self._only, batch)
+                return
+            groups = grouped(batch, lambda posted: self._shards.partitions[posted.partition])
+            errors = await asyncio.gather(*(self._exchange_at(*group) for group in groups), return_exceptions=True)
+        errors += [posted.elsewhere or NOWHERE for posted in batch if posted.fate is None]
+        for error in errors:
+            if error is not None:
+                raise error
+
+    async def _exchange_at(self, shard: Shard, batch: list[_Posted]) -> None:
         try:
-            async with asyncio.timeout(self._timeout_seconds / 2):
-                connection = await self._connected()
-                while batch := await self._ask(connection, batch):
-                    await self._load_script(connection)
+            line = await self._connected(shard)
+            while batch := await _ask(line, batch):
+                await _load_script(line)
         except BaseException:
             # Answers may be on their way that nobody waits for any more.
-            await self._hang_up()
+            await self._hang_up(shard)
             raise
 
-    async def _ask(self, connection: Connection, batch: list[_Posted]) -> list[_Posted]:
-        """Write *batch*, read its answers, and return those for which Redis lacks the script."""
-        written = b"".join([posted.write(self._evalsha) for posted in batch])
-        await connection.send_packed_command([written], check_health=False)
-        return [posted for posted in batch if not posted.hear(await _answer(connection))]
-
-    async def _connected(self) -> Connection:
-        if self._connection is not None and not has_ended(self._connection):
-            return self._connection
-        await self._hang_up()
-        connection = self._connection = new_connection(self._redis)
+    async def _connected(self, shard: Shard) -> _Line:
+        line = self._lines.get(shard)
+        if line is not None and not has_ended(line.connection):
+            return line
+        await self._hang_up(shard)
         # Our own time limit covers a whole batch; redis-py's would cost a task for every write.
-        connection.socket_timeout = None
-        await connection.connect()
-        self._evalsha = evalsha(greeting_of(self._redis).is_modern)
-        await self._load_script(connection)
-        return connection
+        connection = await shard.connect()
+        line = self._lines[shard] = _Line(connection, shard.greeting, evalsha(shard.greeting.text(SCRIPT)))
+        await _load_script(line)
+        return line
 
-    async def _load_script(self, connection: Connection) -> None:
-        text = SCRIPT.text(greeting_of(self._redis).is_modern)
-        command = connection.pack_commands([("SCRIPT", "LOAD", text.source)])
-        await connection.send_packed_command(command, check_health=False)
-        await connection.read_response()
+    async def _hang_up(self, shard: Shard) -> None:
+        line = self._lines.pop(shard, None)
+        if line is not None:
+            await line.connection.disconnect(nowait=True)
 
-    async def _hang_up(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.disconnect(nowait=True)
+
+class _Line(NamedTuple):
+    """A connection to one shard."""
+
+    connection: Connection
+    greeting: Greeting
+    evalsha: bytes
+
+
+async def _ask(line: _Line, batch: list[_Posted]) -> list[_Posted]:
+    """Write *batch*, read its answers, and return those for which Redis lacks the script."""
+    connection, greeting, words = line
+    written = [posted.write(words) for posted in batch]
+    moved_in = greeting.unwritten(posted.partition for posted in batch)
+    if moved_in:
+        written[:0] = connection.pack_commands(greeting.term_commands(moved_in))
+    await connection.send_packed_command([b"".join(written)], check_health=False)
+    if moved_in:
+        greeting.take_terms(moved_in, [await _answer(connection) for _ in moved_in])
+    return [posted for posted in batch if not posted.hear(await _answer(connection))]
+
+
+async def _load_script(line: _Line) -> None:
+    command = line.connection.pack_commands([("SCRIPT", "LOAD", line.greeting.text(SCRIPT).source)])
+    await line.connection.send_packed_command(command, check_health=False)
+    await line.connection.read_response()
 
 
 async def _answer(connection: Connection) -> Reply | ResponseError:

@@ -13,8 +13,8 @@ from fairlead.acks import Record, Standing
 from fairlead.envelope import Envelope
 from fairlead.names import Names
 from fairlead.publisher import Publisher
-from fairlead.redis.calls import run_all
 from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.redis.shards import Shards, shards_of
 from fairlead.replies import Replies
 from fairlead.sent import NOT_AGAIN, Outcome, Sent
 
@@ -32,9 +32,9 @@ class Receipts:
     """
 
     def __init__(
-        self, redis: Redis, names: Names, publisher: Publisher, replies: Replies, *, timeout_seconds: float
+        self, redis: Redis | Shards, names: Names, publisher: Publisher, replies: Replies, *, timeout_seconds: float
     ) -> None:
-        self._redis = redis
+        self._shards = shards_of(redis)
         self._names = names
         self._publisher = publisher
         self._replies = replies
@@ -66,7 +66,7 @@ class Receipts:
         )
         call = acks.expect(record, self._replies.address, seconds)
         try:
-            return acks.standing((await retrying(run_all, self._redis, [call]))[0])
+            return acks.standing((await retrying(self._shards.run_all, [call]))[0])
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
 

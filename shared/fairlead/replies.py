@@ -14,8 +14,9 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from fairlead.errors import Unavailable
 from fairlead.ids import uuid7
 from fairlead.names import Names
-from fairlead.redis.calls import Call, run_all
-from fairlead.redis.connection import new_connection
+from fairlead.redis.atlas import NOWHERE
+from fairlead.redis.calls import Call
+from fairlead.redis.shards import Shards, shards_of
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -76,11 +77,12 @@ class Replies:
     That is a hint and no more: the record alone says what happened, and is looked at each second anyway, so that a
     lost hint costs a second and a repeated one nothing. Redis may come and go meanwhile.
 
-    :param redis: a client from `fairlead.redis.connect`; one connection of our own is opened when first needed.
+    :param redis: from `fairlead.redis.shards` or `fairlead.redis.connect`; one connection of our own is opened when
+        first needed.
     """
 
-    def __init__(self, redis: Redis, names: Names) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis | Shards, names: Names) -> None:
+        self._shards = shards_of(redis)
         self.address: Final = names.replies(uuid7())
         """The stream to tell us on."""
         self._waiting: dict[str, list[Waiting[Any]]] = {}
@@ -156,7 +158,7 @@ class Replies:
         ones = [one for key in keys for one in self._waiting.get(key, ()) if not one.answer.done()]
         for start in range(0, len(ones), TOGETHER):
             some = ones[start : start + TOGETHER]
-            for one, reply in zip(some, await run_all(self._redis, [one.look for one in some]), strict=True):
+            for one, reply in zip(some, await self._shards.run_all([one.look for one in some]), strict=True):
                 one.hear(reply)
 
     # -- the one connection ----------------------------------------------------------------------
@@ -180,6 +182,10 @@ class Replies:
                 )
                 await connection.send_packed_command(connection.pack_commands([command]), check_health=False)
                 streams = await connection.read_response()
+        except (RedisError, OSError) as error:
+            await self._hang_up()
+            await self._shards.refresh(error)
+            raise
         except BaseException:
             await self._hang_up()
             raise
@@ -189,10 +195,11 @@ class Replies:
 
     async def _connected(self) -> Connection:
         if self._connection is None:
-            connection = self._connection = new_connection(self._redis)
+            shard = self._shards.find(self.address)
+            if shard is None:
+                raise NOWHERE
             # Redis answers when there is something to tell; our own time limit knows how long that may take.
-            connection.socket_timeout = None
-            await connection.connect()
+            self._connection = await shard.connect()
         return self._connection
 
     async def _hang_up(self) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from redis import Redis
 from redis.exceptions import RedisError
 from tenacity import Retrying, retry_if_exception, stop_after_delay
 
@@ -18,9 +17,8 @@ from fairlead.envelope import Envelope
 from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, Question
 from fairlead.publication import Publications
-from fairlead.redis.connect import open_sync
-from fairlead.redis.connection import pooled
 from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.redis.sync_shards import SyncShards, open_shards_sync
 from fairlead.sends import Sends, service
 from fairlead.sent import Sent
 from fairlead.sync_publisher import SyncPublisher
@@ -39,12 +37,17 @@ def connect_sync(
 ) -> SyncBackend:
     """``with fairlead.connect_sync("redis://…") as fl``: as `fairlead.connect`; one object serves all threads."""
     names = Names(prefix)
-    redis = open_sync(url, names, client_name=f"fairlead:{name or 'backend'}", answer_seconds=timeout_seconds / 2)
+    client_name = f"fairlead:{name or 'backend'}"
+    shards = open_shards_sync(url, names, client_name=client_name, answer_seconds=timeout_seconds / 2)
     publications = Publications(
-        names, durable=durable, history_size=history_size, history_ttl_seconds=history_ttl_seconds
+        names,
+        durable=durable,
+        history_size=history_size,
+        history_ttl_seconds=history_ttl_seconds,
+        is_sharded=shards.is_sharded,
     )
-    publisher = SyncPublisher(redis, publications, timeout_seconds=timeout_seconds)
-    return SyncBackend(redis, names, publisher, name=name, timeout_seconds=timeout_seconds)
+    publisher = SyncPublisher(shards, publications, timeout_seconds=timeout_seconds)
+    return SyncBackend(shards, names, publisher, name=name, timeout_seconds=timeout_seconds)
 
 
 def _at_once(sent: Sent) -> Sent:
@@ -55,14 +58,20 @@ class SyncBackend(Sends[Sent]):
     """As `fairlead.backend.Backend`, blocking."""
 
     def __init__(
-        self, redis: Redis, names: Names, publisher: SyncPublisher, *, name: str = "", timeout_seconds: float = 5.0
+        self,
+        shards: SyncShards,
+        names: Names,
+        publisher: SyncPublisher,
+        *,
+        name: str = "",
+        timeout_seconds: float = 5.0,
     ) -> None:
         super().__init__(service(name))
-        self._redis = redis
+        self._shards = shards
         self._names = names
         self._publisher = publisher
         self._timeout_seconds = timeout_seconds
-        self._receipts = SyncReceipts(redis, names, publisher, timeout_seconds=timeout_seconds)
+        self._receipts = SyncReceipts(shards, names, publisher, timeout_seconds=timeout_seconds)
         self._thread = threading.local()
 
     def __enter__(self) -> Self:
@@ -75,7 +84,7 @@ class SyncBackend(Sends[Sent]):
 
     def close(self) -> None:
         """Disconnect."""
-        self._redis.close()
+        self._shards.close()
 
     def _say(self, channel: str, envelope: Envelope) -> Sent:
         batch = self._open_batch()
@@ -138,11 +147,6 @@ class SyncBackend(Sends[Sent]):
             reraise=True,
         )
         try:
-            return question.read(retrying(self._run, question.commands))
+            return question.read(retrying(self._shards.ask, *question.commands))
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
-
-    def _run(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
-        with pooled(self._redis) as connection:
-            connection.send_packed_command(connection.pack_commands(commands))
-            return [connection.read_response() for _ in commands]

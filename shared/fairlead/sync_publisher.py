@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, cast
 
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
-from tenacity import Retrying, retry_if_exception, stop_after_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay
 
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
+from fairlead.names import partition_of
 from fairlead.outgoing import Outgoing
 from fairlead.publication import BATCH_MESSAGES, SCRIPT, Publications, Reply, evalsha
+from fairlead.redis.atlas import NOWHERE, grouped
 from fairlead.redis.connection import pooled
-from fairlead.redis.greeting import greeting_of
 from fairlead.redis.outage import BACK_OFF, is_passing
+from fairlead.redis.sync_shards import SyncShard, SyncShards, sync_shards_of
 from fairlead.sent import Fate
 
 if TYPE_CHECKING:
@@ -26,11 +28,11 @@ class SyncPublisher:
     """
     As `fairlead.publisher.Publisher`, blocking and safe to share between threads.
 
-    :param redis: a client from `fairlead.redis.connect`.
+    :param redis: from `fairlead.redis.sync_shards` or `fairlead.redis.connect`.
     """
 
-    def __init__(self, redis: Redis, publications: Publications, *, timeout_seconds: float = 5.0) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis | SyncShards, publications: Publications, *, timeout_seconds: float = 5.0) -> None:
+        self._shards = sync_shards_of(redis)
         self._publications = publications
         self._timeout_seconds = timeout_seconds
 
@@ -53,12 +55,15 @@ class SyncPublisher:
         self, messages: Sequence[tuple[str, Envelope]], *, durable: bool | None = None
     ) -> list[Fate | FairleadError]:
         """
-        What became of each message, in one round trip for up to `BATCH_MESSAGES`.
+        What became of each message, in one round trip to each shard for up to `BATCH_MESSAGES`.
 
         :param durable: overrides what the kinds of channel say.
         """
         pack = self._publications.pack
-        outgoing = [Outgoing(envelope.id, *pack(channel, envelope, durable)) for channel, envelope in messages]
+        outgoing = [
+            Outgoing(envelope.id, partition_of(channel), *pack(channel, envelope, durable))
+            for channel, envelope in messages
+        ]
         for start in range(0, len(outgoing), BATCH_MESSAGES):
             self._deliver(outgoing[start : start + BATCH_MESSAGES])
         return [cast(Fate | FairleadError, message.fate) for message in outgoing]
@@ -68,6 +73,7 @@ class SyncPublisher:
             retry=retry_if_exception(is_passing),
             wait=BACK_OFF,
             stop=stop_after_delay(self._timeout_seconds),
+            before_sleep=self._look_round,
             reraise=True,
         )
         last: BaseException | None = None
@@ -80,23 +86,47 @@ class SyncPublisher:
         for message in batch:
             message.fail(last)
 
+    def _look_round(self, attempt: RetryCallState) -> None:
+        if attempt.outcome is not None:
+            self._shards.refresh(attempt.outcome.exception())
+
     def _exchange(self, batch: list[Outgoing]) -> None:
-        if not batch:
-            return
-        with pooled(self._redis) as connection:
-            while batch := self._ask(connection, batch):
-                self._load_script(connection)
+        """
+        Write *batch* and read its answers, one shard after the other.
 
-    def _ask(self, connection: SyncConnection, batch: list[Outgoing]) -> list[Outgoing]:
-        """Write *batch*, read its answers, and return those for which Redis lacks the script."""
-        words = evalsha(greeting_of(self._redis).is_modern)
-        connection.send_packed_command([b"".join([message.write(words) for message in batch])], check_health=False)
-        return [message for message in batch if not message.hear(_answer(connection))]
+        :raises RedisError: or ``OSError``: what keeps some of it from being answered; the rest has been.
+        """
+        errors: list[Exception] = []
+        for shard, group in grouped(batch, lambda message: self._shards.partitions[message.partition]):
+            try:
+                with pooled(shard.redis) as connection:
+                    while group := _ask(connection, shard, group):
+                        _load_script(connection, shard)
+            except (RedisError, OSError) as error:
+                errors.append(error)
+        errors += [message.elsewhere or NOWHERE for message in batch if message.fate is None]
+        if errors:
+            raise errors[0]
 
-    def _load_script(self, connection: SyncConnection) -> None:
-        text = SCRIPT.text(greeting_of(self._redis).is_modern)
-        connection.send_packed_command(connection.pack_commands([("SCRIPT", "LOAD", text.source)]), check_health=False)
-        connection.read_response()
+
+def _ask(connection: SyncConnection, shard: SyncShard, batch: list[Outgoing]) -> list[Outgoing]:
+    """Write *batch*, read its answers, and return those for which Redis lacks the script."""
+    greeting = shard.greeting
+    words = evalsha(greeting.text(SCRIPT))
+    written = [message.write(words) for message in batch]
+    moved_in = greeting.unwritten(message.partition for message in batch)
+    if moved_in:
+        written[:0] = connection.pack_commands(greeting.term_commands(moved_in))
+    connection.send_packed_command([b"".join(written)], check_health=False)
+    if moved_in:
+        greeting.take_terms(moved_in, [_answer(connection) for _ in moved_in])
+    return [message for message in batch if not message.hear(_answer(connection))]
+
+
+def _load_script(connection: SyncConnection, shard: SyncShard) -> None:
+    text = shard.greeting.text(SCRIPT)
+    connection.send_packed_command(connection.pack_commands([("SCRIPT", "LOAD", text.source)]), check_health=False)
+    connection.read_response()
 
 
 def _answer(connection: SyncConnection) -> Reply | ResponseError:

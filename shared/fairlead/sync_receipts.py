@@ -12,8 +12,8 @@ from fairlead import acks
 from fairlead.acks import Record, Standing
 from fairlead.envelope import Envelope
 from fairlead.names import Names
-from fairlead.redis.calls import run_sync
 from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.redis.sync_shards import SyncShards, sync_shards_of
 from fairlead.sent import NOT_AGAIN, Outcome, Sent
 from fairlead.sync_publisher import SyncPublisher
 from fairlead.sync_replies import SyncReplies
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 class SyncReceipts:
     """As `fairlead.receipts.Receipts`; many threads may wait at once."""
 
-    def __init__(self, redis: Redis, names: Names, publisher: SyncPublisher, *, timeout_seconds: float) -> None:
-        self._redis = redis
+    def __init__(
+        self, redis: Redis | SyncShards, names: Names, publisher: SyncPublisher, *, timeout_seconds: float
+    ) -> None:
+        self._shards = sync_shards_of(redis)
         self._names = names
         self._publisher = publisher
         self._timeout_seconds = timeout_seconds
@@ -34,7 +36,7 @@ class SyncReceipts:
     def send(self, channel: str, envelope: Envelope, seconds: float) -> Sent:
         """As `fairlead.receipts.Receipts.send`."""
         record = acks.record(self._names, channel, envelope.id)
-        with SyncReplies(self._redis, self._names) as replies:
+        with SyncReplies(self._shards, self._names) as replies:
             found = self._expect(record, replies.address, seconds)
             if found.outcome is not None and not self._publisher.is_durable(channel):
                 return Sent(envelope.id, NOT_AGAIN, found.outcome)
@@ -50,7 +52,7 @@ class SyncReceipts:
             reraise=True,
         )
         try:
-            return acks.standing(retrying(run_sync, self._redis, *acks.expect(record, address, seconds)))
+            return acks.standing(retrying(self._shards.run, *acks.expect(record, address, seconds)))
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
 
@@ -78,6 +80,6 @@ class SyncReceipts:
     def _look(self, record: Record) -> Outcome | None:
         """The outcome, as far as Redis can be asked for it now."""
         try:
-            return acks.standing(run_sync(self._redis, *acks.look(record))).outcome
+            return acks.standing(self._shards.run(*acks.look(record))).outcome
         except (RedisError, OSError):
             return None

@@ -10,7 +10,9 @@ from redis.exceptions import RedisError
 
 from fairlead.ids import uuid7
 from fairlead.names import Names
+from fairlead.redis.atlas import NOWHERE
 from fairlead.redis.connection import new_sync_connection
+from fairlead.redis.sync_shards import SyncShards, sync_shards_of
 from fairlead.replies import ANSWER_SECONDS, LOOK_SECONDS, TOGETHER, heard
 
 if TYPE_CHECKING:
@@ -29,8 +31,8 @@ class SyncReplies:
     A connection of the pool would be missing there for as long as people take to answer.
     """
 
-    def __init__(self, redis: Redis, names: Names) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis | SyncShards, names: Names) -> None:
+        self._shards = sync_shards_of(redis)
         self.address = names.replies(uuid7())
         """The stream to tell us on."""
         self._last_id: str | bytes = "0-0"
@@ -52,14 +54,18 @@ class SyncReplies:
         try:
             if found := heard(self._read(block_ms)):
                 self._last_id = found[-1][0]
-        except (RedisError, OSError):
+        except (RedisError, OSError) as error:
+            self._shards.refresh(error)
             # Whoever waits looks at the record itself, and finds out how long Redis is away.
             self._hang_up()
             time.sleep(min(seconds, AWAY_SECONDS))
 
     def _read(self, block_ms: int) -> Any:
         if self._connection is None:
-            self._connection = new_sync_connection(self._redis, LOOK_SECONDS + ANSWER_SECONDS)
+            shard = self._shards.find(self.address)
+            if shard is None:
+                raise NOWHERE
+            self._connection = new_sync_connection(shard.redis, LOOK_SECONDS + ANSWER_SECONDS)
             self._connection.connect()
         connection = self._connection
         command: Command = ("XREAD", "COUNT", TOGETHER, "BLOCK", block_ms, "STREAMS", self.address, self._last_id)

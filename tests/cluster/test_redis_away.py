@@ -70,7 +70,7 @@ async def test_killed_subscriptions_come_back(own_server: Server, prefix: str) -
             connected(replica.url, "u") as one,
         ):
             for _ in range(3):
-                await backend._redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+                await backend._shards.ask(("CLIENT", "KILL", "TYPE", "pubsub"))
                 async with asyncio.timeout(10):
                     while (await backend.send_to_user("u", {"type": "knock"})).receivers == 0:
                         await asyncio.sleep(0.05)

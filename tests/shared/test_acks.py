@@ -17,6 +17,7 @@ import fairlead
 from fairlead import acks
 from fairlead.acks import Record, Standing
 from fairlead.acks import record as record_of
+from fairlead.backend import Backend
 from fairlead.envelope import unseal
 from fairlead.errors import InvalidMessage, Unavailable
 from fairlead.names import Names
@@ -62,6 +63,12 @@ async def is_expected(redis: Redis, record: Record) -> None:
     async with asyncio.timeout(5):
         while not await redis.exists(record.key):
             await asyncio.sleep(0.002)
+
+
+def redis_of(fl: Backend) -> Redis:
+    """The one Redis that *fl* sends through."""
+    (shard,) = fl._shards
+    return shard.redis
 
 
 async def blocked_readers(redis: Redis) -> int:
@@ -211,11 +218,11 @@ async def test_whoever_waits_is_told_at_once(
                 asyncio.create_task(asyncio.to_thread(blocking.send_to_user, "anna", HELLO, message_id="b", **waits)),
             ]
             async with asyncio.timeout(5):
-                while await blocked_readers(fl._redis) != 2:
+                while await blocked_readers(redis_of(fl)) != 2:
                     await asyncio.sleep(0.002)
 
             for message_id in ("a", "b"):
-                await acknowledged(fl._redis, record_of(names, "user:anna", message_id))
+                await acknowledged(redis_of(fl), record_of(names, "user:anna", message_id))
             async with asyncio.timeout(5):
                 assert {sent.status for sent in await asyncio.gather(*sendings)} == {"delivered"}
 
@@ -312,17 +319,17 @@ async def test_many_wait_over_one_connection(own_server: Server, prefix: str) ->
             for n in range(500)
         ]
         for n in range(500):
-            await is_expected(fl._redis, record_of(names, f"user:u{n}", f"m-{n}"))
+            await is_expected(redis_of(fl), record_of(names, f"user:u{n}", f"m-{n}"))
 
         async with asyncio.timeout(5):
-            while await blocked_readers(fl._redis) != 1:
+            while await blocked_readers(redis_of(fl)) != 1:
                 await asyncio.sleep(0.01)
         for n in range(500):
-            await acknowledged(fl._redis, record_of(names, f"user:u{n}", f"m-{n}"))
+            await acknowledged(redis_of(fl), record_of(names, f"user:u{n}", f"m-{n}"))
 
         assert {sent.status for sent in await asyncio.gather(*sendings)} == {"delivered"}
-        assert await fl._redis.xlen(fl._replies.address) <= 1200
-        assert await blocked_readers(fl._redis) == 1
+        assert await redis_of(fl).xlen(fl._replies.address) <= 1200
+        assert await blocked_readers(redis_of(fl)) == 1
 
 
 async def test_who_waits_when_the_face_is_closed_is_told(fl: fairlead.Backend, redis: Redis, names: Names) -> None:
@@ -347,7 +354,7 @@ async def test_a_cut_connection_to_redis_loses_no_outcome(own_server: Server, pr
                 await asyncio.sleep(0.002)
         proxy.cut_answers = 2
         async with fairlead.connect(own_server.url, prefix=prefix) as direct:
-            await acknowledged(direct._redis, record_of(names, "user:anna", "m-1"))
+            await acknowledged(redis_of(direct), record_of(names, "user:anna", "m-1"))
 
             assert (await sending).status == "delivered"
 
@@ -462,13 +469,13 @@ async def test_the_blocking_face_lasts_through_a_cut_connection(own_server: Serv
                 asyncio.to_thread(blocking.send_to_user, "anna", HELLO, message_id="m-1", requires_ack=True)
             )
             record = record_of(names, "user:anna", "m-1")
-            await is_expected(direct._redis, record)
+            await is_expected(redis_of(direct), record)
             async with asyncio.timeout(5):
-                while not await direct._redis.exists(names.log("user:anna")):
+                while not await redis_of(direct).exists(names.log("user:anna")):
                     await asyncio.sleep(0.002)
-                while await blocked_readers(direct._redis) != 1:
+                while await blocked_readers(redis_of(direct)) != 1:
                     await asyncio.sleep(0.002)
             proxy.cut_answers = 1
-            await acknowledged(direct._redis, record)
+            await acknowledged(redis_of(direct), record)
 
             assert (await sending).status == "delivered"

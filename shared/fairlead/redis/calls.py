@@ -31,30 +31,35 @@ async def run_all(redis: Redis, calls: Sequence[Call]) -> list[Any]:
 
     When some are refused, the first error is raised, after all have been tried.
     """
+    return _unless_refused(await try_all(redis, calls))
+
+
+async def try_all(redis: Redis, calls: Sequence[Call]) -> list[Any]:
+    """As `run_all`; what is refused has the error for its reply."""
     replies = await _evaluate(redis, calls)
     missing = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if missing:
-        is_modern = greeting_of(redis).is_modern
+        text = greeting_of(redis).text
         for script in {calls[i][0] for i in missing}:
-            await redis.script_load(script.text(is_modern).source)
+            await redis.script_load(text(script).source)
         for i, reply in zip(missing, await _evaluate(redis, [calls[i] for i in missing]), strict=True):
             replies[i] = reply
-    return _unless_refused(replies)
+    return replies
 
 
 def run_sync(redis: SyncRedis, script: Script, keys: Sequence[str], args: Arguments = ()) -> Any:
     """As `run`, for the blocking client."""
     try:
-        return redis.evalsha(script.text(greeting_of(redis).is_modern).sha, len(keys), *keys, *args)
+        return redis.evalsha(greeting_of(redis).text(script).sha, len(keys), *keys, *args)
     except NoScriptError:
-        return redis.eval(script.text(greeting_of(redis).is_modern).source, len(keys), *keys, *args)
+        return redis.eval(greeting_of(redis).text(script).source, len(keys), *keys, *args)
 
 
 async def _evaluate(redis: Redis, calls: Sequence[Call]) -> list[Any]:
-    is_modern = greeting_of(redis).is_modern
+    text = greeting_of(redis).text
     async with redis.pipeline(transaction=False) as pipeline:
         for script, keys, args in calls:
-            pipeline.evalsha(script.text(is_modern).sha, len(keys), *keys, *args)
+            pipeline.evalsha(text(script).sha, len(keys), *keys, *args)
         return await pipeline.execute(raise_on_error=False)
 
 

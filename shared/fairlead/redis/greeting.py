@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import MovedError, RedisError, ResponseError
 
 from fairlead.names import PARTITIONS, Names
-from fairlead.redis.scripts import load
+from fairlead.redis.scripts import Script, Text, load
 
 if TYPE_CHECKING:
     from redis import Redis as SyncRedis
@@ -30,12 +30,21 @@ class Greeting:
 
     Every publisher connects anew after a failover, so the new master's term is in place before its first message
     gets an offset.
+
+    :param owned: which partitions a node of a cluster has, as far as we know; None for a server that has any.
     """
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, owned: Callable[[], Iterable[int]] | None = None) -> None:
         self._names = names
+        self._owned = owned
         self.is_modern = True
         """Whether the server understands ``#!lua`` (7.0 and later); known after the first connection."""
+        self.terms: set[int] = set()
+        """Partitions of a node of a cluster for which its term is written."""
+
+    def text(self, script: Script) -> Text:
+        """*script* as the server understands it, and publishes what it publishes."""
+        return script.text(self.is_modern, self._owned is not None)
 
     async def greet(self, connection: Connection) -> None:
         """Given to asyncio connections as ``redis_connect_func``."""
@@ -60,17 +69,47 @@ class Greeting:
         (info,) = yield [("INFO", "server")]
         self.is_modern = _is_modern(_unless_refused(info))
 
-        term = load("term").text(self.is_modern).source
         layout = self._names.layout
-        refused, _, partitions = yield [
-            ("EVAL", term, PARTITIONS, *map(self._names.term, range(PARTITIONS))),
+        owned = None if self._owned is None else list(self._owned())
+        *terms, _, partitions = yield [
+            *([self._term(range(PARTITIONS))] if owned is None else self.term_commands(owned)),
             ("SET", layout, PARTITIONS, "NX"),
             ("GET", layout),
         ]
-        _unless_refused(refused)
-        if int(_unless_refused(partitions)) != PARTITIONS:
+        if owned is None:
+            _unless_refused(terms[0])
+        else:
+            self._check_owned(owned, terms)
+        if not isinstance(partitions, MovedError) and int(_unless_refused(partitions)) != PARTITIONS:
             raise WrongLayout(f"{layout} says {int(partitions)} partitions, this version has {PARTITIONS}")
         yield []
+
+    def term_commands(self, partitions: Iterable[int]) -> list[Command]:
+        """Write the term of a node of a cluster for each of *partitions*: each is in a slot of its own."""
+        return [self._term([partition]) for partition in partitions]
+
+    def unwritten(self, partitions: Iterable[int]) -> list[int]:
+        """Those of *partitions* that have moved to this node of a cluster since it was last greeted."""
+        return [] if self._owned is None else sorted({*partitions} - self.terms)
+
+    def take_terms(self, partitions: Iterable[int], replies: Iterable[Any]) -> None:
+        """What became of `term_commands`: a partition that lives elsewhere by now is left to its master."""
+        self.terms.update(
+            one for one, reply in zip(partitions, replies, strict=True) if not isinstance(reply, Exception)
+        )
+
+    def _check_owned(self, owned: list[int], replies: list[Any]) -> None:
+        """Where every partition has moved away, nobody is master."""
+        refusals = [reply for reply in replies if isinstance(reply, Exception)]
+        for refusal in refusals:
+            if not isinstance(refusal, MovedError) or len(refusals) == len(owned):
+                raise refusal
+        self.terms.clear()
+        self.take_terms(owned, replies)
+
+    def _term(self, partitions: Iterable[int]) -> Command:
+        keys = [self._names.term(partition) for partition in partitions]
+        return "EVAL", self.text(load("term")).source, len(keys), *keys
 
 
 def greeting_of(redis: Redis | SyncRedis) -> Greeting:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
+    ClusterDownError,
     ConnectionError,
     NoPermissionError,
     ReadOnlyError,
@@ -18,8 +20,11 @@ from tenacity import wait_random_exponential
 from fairlead.errors import Conflict, FairleadError, Unavailable
 from fairlead.redis.greeting import WrongLayout
 
-AWAY: Final = (ConnectionError, TimeoutError, ReadOnlyError, TryAgainError, OSError)
-"""Redis cannot be reached, is starting, or is no longer the master."""
+ELSEWHERE: Final = (AskError, TryAgainError, ClusterDownError)
+"""What a node of a cluster says that does not have the key, or not whole, or not now; it has done nothing."""
+
+AWAY: Final = (ConnectionError, TimeoutError, ReadOnlyError, *ELSEWHERE, OSError)
+"""Redis cannot be reached, is starting, is no longer the master, or no longer that of the key."""
 
 BACK_OFF: Final = wait_random_exponential(multiplier=0.05, max=0.5)
 """How long to wait before trying again: the longer it takes, the longer, and never in step with others."""

@@ -1,12 +1,15 @@
-"""redis-py's asyncio connections, with another way to limit the time of a write."""
+"""redis-py's asyncio connections, with another way to limit the time of a write, and a place that may change."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+
+if TYPE_CHECKING:
+    from fairlead.redis.placed import Place
 
 
 class _Timed(AbstractConnection):
@@ -29,8 +32,19 @@ class _Timed(AbstractConnection):
 class TimedConnection(_Timed, Connection):
     """Over TCP."""
 
+    def __init__(self, *, place: Place | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._place = place
 
-class TimedSSLConnection(_Timed, SSLConnection):
+    async def _connect(self) -> None:
+        if self._place is not None:
+            self.host, self.port = await self._place.locate()
+        await super()._connect()  # type: ignore[no-untyped-call]
+        if self._place is not None:
+            self._place.opened(self)
+
+
+class TimedSSLConnection(TimedConnection, SSLConnection):
     """Over TLS."""
 
 

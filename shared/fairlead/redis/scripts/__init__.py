@@ -26,9 +26,13 @@ class Script(NamedTuple):
     name: str
     modern: Text
     old: Text
+    sharded: Text
+    """For a cluster, where a message is published in its shard only."""
 
-    def text(self, is_modern: bool) -> Text:
-        """The script for a server that understands ``#!lua``, or for an older one."""
+    def text(self, is_modern: bool, is_sharded: bool = False) -> Text:
+        """The script for a server that understands ``#!lua``, or for an older one; or for a node of a cluster."""
+        if is_sharded:
+            return self.sharded
         return self.modern if is_modern else self.old
 
 
@@ -39,7 +43,8 @@ def load(name: str, package: str = __name__) -> Script:
     shebang, _, rest = source.partition("\n")
     if not shebang.startswith("#!lua"):
         raise ValueError(f"{name}.lua must begin with #!lua")
-    return Script(name, _text(source), _text(rest))
+    sharded = source.replace("redis.call('PUBLISH'", "redis.call('SPUBLISH'")
+    return Script(name, _text(source), _text(rest), _text(sharded))
 
 
 def _text(source: str) -> Text:

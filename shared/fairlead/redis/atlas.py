@@ -1,0 +1,77 @@
+"""The atlas: which shard a key, a command or a partition belongs to, whoever the shards are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from redis.exceptions import ClusterDownError
+
+from fairlead.redis.places import Places
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+SomeCommand: TypeAlias = Sequence[Any]
+
+NOWHERE: Final = ClusterDownError("no master is known for this key")
+
+KEYLESS: Final = frozenset({"TIME", "PING", "ECHO", "INFO"})
+"""Commands without a key; asked where the fleet's keys live, so that all ask the same server."""
+
+ROUNDS: Final = 3
+"""How often a question follows its keys to where they have moved."""
+
+_SCRIPT_CALLS: Final = frozenset({"EVALSHA", "EVAL"})
+
+
+class Atlas(Generic[S]):
+    """
+    Where everything is.
+
+    :param fleet_key: a key of the fleet; commands without a key go where it lives.
+    """
+
+    is_sharded: bool = False
+    """Whether messages are published in their shard only: ``SPUBLISH`` and ``SSUBSCRIBE``."""
+
+    def __init__(self, places: Places[S], fleet_key: str) -> None:
+        self._places = places
+        self._fleet_key = fleet_key
+        self.partitions = places.partitions
+        """The shard of each partition; None where nobody is known to have it."""
+
+    def __iter__(self) -> Iterator[S]:
+        return iter(self._places)
+
+    @property
+    def only(self) -> S | None:
+        """The shard that everything lives on, now and for ever, if there is but one."""
+        shards = list(self)
+        return shards[0] if len(shards) == 1 and not self.is_sharded else None
+
+    def find(self, key: str) -> S | None:
+        """The shard of *key*; None when nobody is known to have it."""
+        return self._places.find(key)
+
+    def of_command(self, command: SomeCommand) -> S | None:
+        """The shard that *command* is for, by its first key."""
+        return self.find(first_key(command) or self._fleet_key)
+
+
+def first_key(command: SomeCommand) -> str | None:
+    """The first key of *command*, if it has one."""
+    if len(command) < 2 or command[0] in KEYLESS:
+        return None
+    key = command[3] if command[0] in _SCRIPT_CALLS else command[1]
+    return key.decode() if isinstance(key, bytes) else str(key)
+
+
+def grouped(things: Iterable[T], shard_of: Callable[[T], S | None]) -> list[tuple[S, list[T]]]:
+    """*things* by their shard, each group in its order; those that live nowhere are left out."""
+    groups: dict[S, list[T]] = {}
+    for thing in things:
+        shard = shard_of(thing)
+        if shard is not None:
+            groups.setdefault(shard, []).append(thing)
+    return list(groups.items())
