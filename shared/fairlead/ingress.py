@@ -16,8 +16,10 @@ from fairlead.errors import FairleadError, InvalidMessage
 from fairlead.messages import SYSTEM, checked_sender, push
 from fairlead.names import Names, checked_channel
 from fairlead.publisher import Publisher
+from fairlead.redis.atlas import NOWHERE
 from fairlead.redis.calls import run
 from fairlead.redis.scripts import load
+from fairlead.redis.shards import Shards, shards_of
 from fairlead.sent import Sent
 
 if TYPE_CHECKING:
@@ -99,8 +101,8 @@ class Ingress:
     :param consumer_name: unlike that of every other replica.
     """
 
-    def __init__(self, redis: Redis, names: Names, publisher: Publisher, consumer_name: str) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis | Shards, names: Names, publisher: Publisher, consumer_name: str) -> None:
+        self._shards = shards_of(redis)
         self._stream = names.ingress
         self._rejected = names.ingress_rejected
         self._publisher = publisher
@@ -114,9 +116,22 @@ class Ingress:
             retrying = AsyncRetrying(
                 retry=retry_if_exception_type((RedisError, OSError, FairleadError)),
                 wait=wait_random_exponential(multiplier=0.1, max=2.0),
-                before_sleep=_log_first_failure,
+                before_sleep=self._look_round,
             )
             await retrying(self._round)
+
+    async def _look_round(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if state.attempt_number == 1:
+            log.warning("ingress interrupted: %s", type(error).__name__)
+        await self._shards.refresh(error)
+
+    def _redis(self, stream: str) -> Redis:
+        """Where *stream* is now."""
+        shard = self._shards.find(stream)
+        if shard is None:
+            raise NOWHERE
+        return shard.redis
 
     async def _round(self) -> None:
         """Take what there is, or wait a moment for it; after a failure, begin with what was left undone."""
@@ -129,7 +144,7 @@ class Ingress:
             if now - self._looked_at > LOOK_SECONDS:
                 self._looked_at = now
                 await self._take_over()
-                await run(self._redis, _FORGET, [self._stream], [GROUP, FORGET_MS])
+                await run(self._redis(self._stream), _FORGET, [self._stream], [GROUP, FORGET_MS])
         except BaseException:
             self._is_settled = False
             raise
@@ -146,13 +161,13 @@ class Ingress:
 
     async def _form_group(self) -> None:
         try:
-            await self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
+            await self._redis(self._stream).xgroup_create(self._stream, GROUP, id="0", mkstream=True)
         except ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
     async def _read(self, after: str) -> list[Entry]:
-        found: Any = await self._redis.xreadgroup(
+        found: Any = await self._redis(self._stream).xreadgroup(
             GROUP, self._consumer, {self._stream: after}, count=TOGETHER, block=BLOCK_MS
         )
         return [entry for _, entries in found for entry in entries]
@@ -161,7 +176,7 @@ class Ingress:
         """Take over what dead consumers left undone."""
         cursor: bytes | str = "0-0"
         while True:
-            cursor, entries, *_ = await self._redis.xautoclaim(
+            cursor, entries, *_ = await self._redis(self._stream).xautoclaim(
                 self._stream, GROUP, self._consumer, DEAD_MS, start_id=cursor, count=TOGETHER
             )
             await self._handle(entries)
@@ -190,9 +205,10 @@ class Ingress:
             answer.result()
 
     async def _acknowledge(self, done: list[bytes], rejected: list[tuple[Mapping[bytes, bytes], str]]) -> None:
-        async with self._redis.pipeline(transaction=True) as pipeline:
-            for fields, reason in rejected:
-                pipeline.xadd(self._rejected, _rejection(fields, reason), maxlen=REJECTED, approximate=True)
+        for fields, reason in rejected:
+            redis = self._redis(self._rejected)
+            await redis.xadd(self._rejected, _rejection(fields, reason), maxlen=REJECTED, approximate=True)
+        async with self._redis(self._stream).pipeline(transaction=True) as pipeline:
             pipeline.xack(self._stream, GROUP, *done)
             pipeline.xdel(self._stream, *done)
             await pipeline.execute()
@@ -204,8 +220,3 @@ def _rejection(fields: Mapping[bytes, bytes], reason: str) -> dict[FieldT, Encod
         "to": fields.get(b"to", b"")[:REJECTED_BYTES],
         "message": fields.get(b"message", b"")[:REJECTED_BYTES],
     }
-
-
-def _log_first_failure(state: RetryCallState) -> None:
-    if state.attempt_number == 1 and state.outcome is not None:
-        log.warning("ingress interrupted: %s", type(state.outcome.exception()).__name__)

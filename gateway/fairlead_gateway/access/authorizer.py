@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from fairlead.errors import Unavailable
 from fairlead.names import Names, id_of, kind_of
+from fairlead.redis.shards import Shards, shards_of
 from fairlead_gateway.access.asking_redis import asking_redis
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.access.remembered import Remembered
@@ -59,8 +60,8 @@ class ClaimsAuthorizer:
 class RedisMembers:
     """Who is a member of a session may join it and speak in it; backends write the set with ``grant_session``."""
 
-    def __init__(self, redis: Redis, names: Names) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis | Shards, names: Names) -> None:
+        self._shards = shards_of(redis)
         self._names = names
 
     def decide_now(self, identity: Identity, verb: Verb, channel: str) -> bool | None:
@@ -70,7 +71,9 @@ class RedisMembers:
         if kind_of(channel) != "session":
             return False
         async with asking_redis():
-            return bool(await self._redis.sismember(self._names.members(id_of(channel)), identity.user_id))
+            members = self._names.members(id_of(channel))
+            (is_member,) = await self._shards.ask(("SISMEMBER", members, identity.user_id))
+            return bool(is_member)
 
 
 class HttpAuthorizer:
@@ -138,7 +141,7 @@ class FirstYes:
         return False
 
 
-def first_yes(settings: Settings, redis: Redis, names: Names) -> FirstYes:
+def first_yes(settings: Settings, redis: Redis | Shards, names: Names) -> FirstYes:
     """
     What the operator asked for: the token's claims, then the HTTP service if there is one, else the members in Redis.
 

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from fairlead.errors import Forbidden
 from fairlead.names import Names
+from fairlead.redis.shards import Shards, shards_of
 from fairlead_gateway.access.asking_redis import asking_redis
 from fairlead_gateway.access.claims import Policy, claims_of, identity_of
 from fairlead_gateway.access.identity import Identity
@@ -31,8 +32,8 @@ class Tickets:
     :param leeway_seconds: how long after its token's end a ticket is still taken.
     """
 
-    def __init__(self, redis: Redis, names: Names, leeway_seconds: float = 5.0) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis | Shards, names: Names, leeway_seconds: float = 5.0) -> None:
+        self._shards = shards_of(redis)
         self._names = names
         self._policy = Policy(leeway_seconds=leeway_seconds)
 
@@ -47,7 +48,9 @@ class Tickets:
             raise Forbidden("tickets are for users with a token; connect without one")
         ticket = secrets.token_urlsafe(_RANDOM_BYTES)
         async with asking_redis():
-            await self._redis.set(self._names.ticket(ticket), orjson.dumps(claims_of(identity)), ex=LIFETIME_SECONDS)
+            await self._shards.ask(
+                ("SET", self._names.ticket(ticket), orjson.dumps(claims_of(identity)), "EX", LIFETIME_SECONDS)
+            )
         return ticket
 
     async def redeem(self, ticket: str) -> Identity:
@@ -60,7 +63,7 @@ class Tickets:
         if not _SHAPE.fullmatch(ticket):
             raise TokenRejected("ticket", "22 characters of base64url", f"{len(ticket)} others", _REMEDY)
         async with asking_redis():
-            kept: bytes | str | None = await self._redis.getdel(self._names.ticket(ticket))
+            (kept,) = await self._shards.ask(("GETDEL", self._names.ticket(ticket)))
         if kept is None:
             got = "a used, expired or unknown one"
             raise TokenRejected("ticket", f"one issued in the last {LIFETIME_SECONDS} s", got, _REMEDY, expired=True)

@@ -56,7 +56,7 @@ class Seats:
         :raises Unavailable: Redis cannot be reached; the seat may have been taken, so `release` it.
         """
         seat = f"{time.time_ns() // 1_000_000} {self._replica} {device_id}"
-        self._hold(connection_id, user_id, channels)
+        await self._hold_first(connection_id, user_id, channels)
         admitted = self._lane.run(_ADMIT, self._keys(user_id), (user_id, connection_id, seat, limit, policy))
         answer = await admitted
         if answer[0]:
@@ -118,9 +118,15 @@ class Seats:
     def _keys(self, user_id: str) -> tuple[str, str]:
         return self._names.conns(user_id), self._names.online(partition_of(f"user:{user_id}"))
 
+    async def _hold_first(self, connection_id: str, user_id: str, channels: Sequence[str]) -> None:
+        """Write down what we hold, before anything that must be swept: among several Redis, order is waited for."""
+        held = self._hold(connection_id, user_id, channels)
+        if not self._lane.is_ordered:
+            await held
+
     def _hold(self, connection_id: str, user_id: str, channels: Sequence[str]) -> asyncio.Future[Any]:
-        value = orjson.dumps({"user": user_id, "channels": channels})
-        return self._lane.call("HSET", self._held_key, connection_id, value)
+        facts = orjson.dumps({"user": user_id, "channels": channels})
+        return self._lane.call("HSET", self._held_key, connection_id, facts)
 
     def _appear(self, connection_id: str, user_id: str, channels: Sequence[str]) -> None:
         if channels:

@@ -37,7 +37,7 @@ class Atlas(Generic[S]):
 
     def __init__(self, places: Places[S], fleet_key: str) -> None:
         self._places = places
-        self._fleet_key = fleet_key
+        self.fleet_key = fleet_key
         self.partitions = places.partitions
         """The shard of each partition; None where nobody is known to have it."""
 
@@ -56,7 +56,7 @@ class Atlas(Generic[S]):
 
     def of_command(self, command: SomeCommand) -> S | None:
         """The shard that *command* is for, by its first key."""
-        return self.find(first_key(command) or self._fleet_key)
+        return self.find(first_key(command) or self.fleet_key)
 
 
 def first_key(command: SomeCommand) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.asyncio import Redis
@@ -43,7 +44,11 @@ class Shard:
         self.url = url
         self.redis = redis
         self.place = place
-        self.greeting = greeting_of(redis)
+
+    @cached_property
+    def greeting(self) -> Greeting:
+        """What every connection there has said first."""
+        return greeting_of(self.redis)
 
     def __repr__(self) -> str:
         return f"<Shard {self.name}>"
