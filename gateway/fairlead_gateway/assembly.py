@@ -18,7 +18,7 @@ from fairlead.ingress import Ingress
 from fairlead.names import Names
 from fairlead.publisher import Publisher
 from fairlead.receipts import Receipts
-from fairlead.redis.connect import open_async
+from fairlead.redis.shards import open_shards
 from fairlead.replies import Replies
 from fairlead.version import __version__
 from fairlead_gateway.access.authorizer import first_yes
@@ -26,7 +26,7 @@ from fairlead_gateway.access.tickets import Tickets
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
-from fairlead_gateway.dispatch.link import Link
+from fairlead_gateway.dispatch.links import Links, place_in
 from fairlead_gateway.dispatch.relay import Relay
 from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.edge.endpoint import Endpoint
@@ -67,11 +67,10 @@ class Assembly:
 
     def __init__(self, settings: Settings) -> None:
         id = _replica_id(settings)
-        url = settings.redis_url.get_secret_value()
         names = Names(settings.prefix)
-        self._redis = open_async(url, names, client_name=f"fairlead-{id}")
+        self._shards = shards = open_shards(settings.redis_url.get_secret_value(), names, client_name=f"fairlead-{id}")
         self._services = Tasks()
-        self._lane = lane = Lane(self._redis)
+        self._lane = lane = Lane(shards)
         pool: ConnectionPool[Connection] = ConnectionPool()
         durable = frozenset(settings.durable)
         history = History(lane, names, settings.history_ttl_seconds)
@@ -82,7 +81,7 @@ class Assembly:
             settings.replay_memory_bytes,
             settings.history_size,
         )
-        interest = Interest(names, pool.is_needed, names.probe(id), tracks.doubt, tracks.drop)
+        interest = Interest(names, pool.is_needed, doubt=tracks.doubt, given_up=tracks.drop, place=place_in(shards))
         tasks = Tasks()
         self.replica = Replica(
             id=id,
@@ -92,7 +91,7 @@ class Assembly:
             interest=interest,
             tracks=tracks,
             publisher=Publisher(
-                self._redis,
+                shards,
                 names,
                 durable=durable,
                 history_size=settings.history_size,
@@ -104,27 +103,32 @@ class Assembly:
             acks=Acks(lane, names),
             cursors=Cursors(lane, names),
             verifier=TokenVerifier.from_settings(settings),
-            authorizer=first_yes(settings, self._redis, names),
+            authorizer=first_yes(settings, shards, names),
             handlers=Handlers(RESERVED),
             events=EventBus(tasks),
             tasks=tasks,
         )
-        self._replies = Replies(self._redis, names)
-        self.receipts = Receipts(
-            self._redis, names, self.replica.publisher, self._replies, timeout_seconds=PUBLISH_SECONDS
-        )
-        self.tickets = Tickets(self._redis, names, settings.jwt_leeway_seconds)
+        self._replies = Replies(shards, names)
+        self.receipts = Receipts(shards, names, self.replica.publisher, self._replies, timeout_seconds=PUBLISH_SECONDS)
+        self.tickets = Tickets(shards, names, settings.jwt_leeway_seconds)
         self.receiver = Receiver(self.replica)
         self.endpoint = Endpoint(self.replica, self.receiver, self.tickets, wire_limits(settings))
         self._leases = Leases(
             lane, names, id, settings.lease_seconds, _facts(settings), self._reseat, self.replica.seats
         )
         self.dispatcher = MessageDispatcher(
-            pool, lambda: self._link.hold(), lambda: self._link.release(), self.replica.publisher.publish
+            pool, lambda: self._links.hold(), lambda: self._links.release(), self.replica.publisher.publish
         )
-        relay = Relay(interest, self.dispatcher, tracks, self._obey, self._leases.probed, settings.log_level == "debug")
-        self._link = Link(url, interest, relay.heard, f"fairlead-{id}")
-        self._ingress = Ingress(self._redis, names, self.replica.publisher, id)
+        relay = Relay(
+            interest,
+            self.dispatcher,
+            tracks,
+            self._obey,
+            lambda name: self._links.probed(name),
+            settings.log_level == "debug",
+        )
+        self._links = Links(shards, interest, relay.heard, lambda name: lane.call("PUBLISH", name, "1"), names, id)
+        self._ingress = Ingress(shards, names, self.replica.publisher, id)
         self.is_running = False
         self._turns_away = False
 
@@ -132,7 +136,7 @@ class Assembly:
         """Begin to listen to Redis and to beat; returns at once, whether Redis is there or not (see `readiness`)."""
         self.is_running = self.endpoint.is_open = True
         self._turns_away = False
-        self._services.start(self._link.run(), name="link")
+        self._services.start(self._links.run(), name="links")
         self._services.start(self._leases.run(), name="lease")
         self._services.start(self._leases.run_sweeps(), name="sweeps")
         self._services.start(self.replica.tracks.run_checks(), name="position checks")
@@ -170,14 +174,14 @@ class Assembly:
                 await self._lane.aclose()
         except TimeoutError:
             log.warning("hung up on redis, which still owes answers")
-        await self._redis.aclose()
+        await self._shards.aclose()
         self.is_running = False
 
     def readiness(self) -> dict[str, bool]:
         """Everything that must be true before clients should be sent here (ADM-5)."""
         return {
-            "redis": self.is_running and self._link.is_up,
-            "hears_itself": self._leases.hears_itself,
+            "redis": self.is_running and self._links.is_up,
+            "hears_itself": self._links.hears_itself,
             "open": self.endpoint.is_open and not self._turns_away,
         }
 

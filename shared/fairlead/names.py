@@ -166,9 +166,9 @@ class Names:
         """Hash of the connections that one replica holds: connection id to user and channels."""
         return f"{self.prefix}:{{fleet}}:replica:{replica}:conns"
 
-    def probe(self, replica: str) -> str:
-        """Pub/sub channel on which a replica hears itself and is spoken to alone."""
-        return f"{self.prefix}:{{fleet}}:replica:{replica}:probe"
+    def probe(self, replica: str, partition: int | None = None) -> str:
+        """Pub/sub channel on which a replica hears itself: of the fleet, or of the shard that has a partition."""
+        return f"{self.prefix}:{{{'fleet' if partition is None else partition}}}:replica:{replica}:probe"
 
     @property
     def layout(self) -> str:

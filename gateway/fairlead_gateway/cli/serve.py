@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from fairlead.names import Names
-from fairlead.redis.connect import open_async
+from fairlead.redis.shards import open_shards
 from fairlead_gateway import logs
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.cli.configured import load
@@ -64,7 +64,7 @@ def refuse_if_unsafe(settings: Settings) -> None:
 
 
 def _open_redis(settings: Settings) -> None:
-    open_async(settings.redis_url.get_secret_value(), Names(settings.prefix))
+    open_shards(settings.redis_url.get_secret_value(), Names(settings.prefix))
 
 
 _USES: Final[Mapping[str, Callable[[Settings], object]]] = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Hashable
+from typing import Final, TypeAlias
 
 from fairlead.errors import Unavailable
 from fairlead.names import Names
@@ -20,6 +20,13 @@ GAP_SECONDS: Final = 0.005
 
 CONFIRM_SECONDS: Final = 3.0
 """How long a newcomer waits for Redis to confirm its channels; less than actions may take."""
+
+
+Where: TypeAlias = Hashable | None
+"""A shard, or whatever stands for one; None for a channel that nobody is known to have."""
+
+ONLY: Final = "only"
+"""The shard where there is but one."""
 
 
 class _Want:
@@ -49,32 +56,35 @@ class Interest:
     The channels that this replica hears.
 
     `want` and `release` are cheap and may be called for every connection: what comes within one turn of the loop goes
-    to Redis as one command. A new reader (see `serve`) is told everything again.
+    to Redis as one command. A new reader (see `serve`) is told everything of its shard again.
     """
 
     def __init__(
         self,
         names: Names,
         is_needed: Callable[[str], bool],
-        probe: str,
+        probe: str = "",
         doubt: Callable[[str], None] = lambda channel: None,
         given_up: Callable[[str], None] = lambda channel: None,
+        place: Callable[[bytes], Where] = lambda name: ONLY,
     ) -> None:
         """
         :param is_needed: whether a socket here still sits in a channel.
-        :param probe: a Redis channel that is no client's, heard always.
+        :param probe: a Redis channel that is no client's, heard always; for more of them see `keep`.
         :param doubt: called with a channel that is heard again after it was not: something may have been missed.
         :param given_up: called with a channel that is heard no more.
+        :param place: the shard of a Redis channel, as far as is known now.
         """
         self._names = names
         self._is_needed = is_needed
-        self._reader: RedisReader | None = None
-        self._channels: dict[bytes, str] = {probe.encode(): ""}
+        self._place = place
+        self._readers: dict[Where, RedisReader] = {}
+        self._channels: dict[bytes, str] = {probe.encode(): ""} if probe else {}
         self._doubt = doubt
         self._given_up = given_up
-        self._confirmed: set[bytes] = set()
+        self._confirmed: dict[bytes, Where] = {}
         self._once_heard: set[bytes] = set()
-        self._missing: set[bytes] = set()
+        self._missing: dict[Where, set[bytes]] = {}
         self._wants: dict[bytes, list[_Want]] = {}
         self._asking: list[bytes] = []
         self._lingering: dict[bytes, float] = {}
@@ -120,45 +130,86 @@ class Interest:
         for name in due:
             del self._lingering[name]
         gone = [name for name in due if name in self._channels and not self._is_needed(self._channels[name])]
+        self._drop(gone)
+
+    def _drop(self, gone: list[bytes]) -> None:
+        by_shard: dict[Where, list[bytes]] = {}
         for name in gone:
-            self._given_up(self._channels.pop(name))
-            self._confirmed.discard(name)
+            if channel := self._channels.pop(name):
+                self._given_up(channel)
+            by_shard.setdefault(self._confirmed.pop(name, self._place(name)), []).append(name)
             self._once_heard.discard(name)
-            self._missing.discard(name)
-        if gone and self._reader is not None:
-            self._reader.unsubscribe(gone)
+            self._no_longer_missing(name)
+        for shard, names in by_shard.items():
+            if shard in self._readers:
+                self._readers[shard].unsubscribe(names)
 
-    # -- the reader ------------------------------------------------------------------------------
+    # -- what is no client's ---------------------------------------------------------------------
 
-    def serve(self, reader: RedisReader) -> None:
-        """A new connection to Redis: subscribe to everything on it."""
-        self._reader = reader
-        self._confirmed.clear()
-        self._missing = set(self._channels)
-        self._asking.clear()
-        reader.subscribe(self._channels)
+    def keep(self, name: bytes) -> None:
+        """Hear the Redis channel *name*, which is no client's, until it is given up with `drop`."""
+        self._channels[name] = ""
+        self._subscribe_to([name])
 
-    def deaf(self) -> None:
-        """The connection to Redis is gone; what is wanted meanwhile waits for the next."""
-        self._reader = self._loop = None
-        self._confirmed.clear()
+    def drop(self, name: bytes) -> None:
+        """Hear *name* no more."""
+        if name in self._channels:
+            self._drop([name])
 
-    def confirmed(self, name: bytes) -> None:
+    # -- the readers -----------------------------------------------------------------------------
+
+    def serve(self, reader: RedisReader, shard: Where = ONLY) -> None:
+        """A new connection to Redis: subscribe to everything of its shard on it."""
+        self.deaf(shard)
+        self._readers[shard] = reader
+        mine = {name: None for name in self._channels if self._place(name) == shard}
+        self._missing[shard] = set(mine)
+        self._asking = [name for name in self._asking if name not in mine]
+        reader.subscribe(mine)
+
+    def deaf(self, shard: Where = ONLY) -> None:
+        """The connection to a shard is gone; what is wanted meanwhile waits for the next."""
+        self._readers.pop(shard, None)
+        self._loop = None
+        self._confirmed = {name: where for name, where in self._confirmed.items() if where != shard}
+
+    def confirmed(self, name: bytes, shard: Where = ONLY) -> None:
         """Redis said that it will send us *name*."""
         if channel := self._channels.get(name):
             if name in self._once_heard:
                 self._doubt(channel)
             self._once_heard.add(name)
         if name in self._channels:
-            self._confirmed.add(name)
-            self._missing.discard(name)
+            self._confirmed[name] = shard
+            self._no_longer_missing(name)
         for want in self._wants.pop(name, ()):
             want.confirmed()
 
+    def ended(self, name: bytes, shard: Where = ONLY) -> bool:
+        """Redis said that it sends us *name* no more; whether we had not asked for that."""
+        if name not in self._channels or self._confirmed.get(name) != shard:
+            return False
+        del self._confirmed[name]
+        self._missing.setdefault(shard, set()).add(name)
+        return True
+
+    def settle(self) -> None:
+        """Ask for everything that is not heard from where it lives: channels have moved to other shards."""
+        astray = [name for name in self._channels if self._confirmed.get(name) != self._place(name)]
+        for name in astray:
+            self._confirmed.pop(name, None)
+            self._no_longer_missing(name)
+            self._missing.setdefault(self._place(name), set()).add(name)
+        self._subscribe_to(astray)
+
+    def is_whole_on(self, shard: Where) -> bool:
+        """Whether a shard has confirmed all that was wanted when it was connected; newcomers wait for their own."""
+        return shard in self._readers and not self._missing.get(shard)
+
     @property
     def is_whole(self) -> bool:
-        """Whether Redis has confirmed all that was wanted when it was connected; newcomers wait for their own."""
-        return self._reader is not None and not self._missing
+        """Whether every shard has."""
+        return bool(self._readers) and all(self.is_whole_on(shard) for shard in (*self._readers, *self._missing))
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -186,5 +237,16 @@ class Interest:
 
     def _subscribe(self) -> None:
         asking, self._asking = self._asking, []
-        if self._reader is not None and asking:
-            self._reader.subscribe(asking)
+        self._subscribe_to(asking)
+
+    def _subscribe_to(self, names: list[bytes]) -> None:
+        by_shard: dict[Where, list[bytes]] = {}
+        for name in names:
+            by_shard.setdefault(self._place(name), []).append(name)
+        for shard, some in by_shard.items():
+            if shard in self._readers:
+                self._readers[shard].subscribe(some)
+
+    def _no_longer_missing(self, name: bytes) -> None:
+        for missing in self._missing.values():
+            missing.discard(name)

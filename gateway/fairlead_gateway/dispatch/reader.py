@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, cast
 
 import hiredis
-import structlog
-
-log = structlog.get_logger(__name__)
 
 Heard = dict[bytes, list[bytes]]
 """Payloads by Redis channel, each list in the order of publishing."""
 
 _MESSAGES: Final = frozenset((b"message", b"smessage"))
 _CONFIRMATIONS: Final = frozenset((b"subscribe", b"ssubscribe"))
+_ENDS: Final = frozenset((b"unsubscribe", b"sunsubscribe"))
 BATCH: Final = 512
 """Most channels in one SUBSCRIBE, so that a resubscription does not hold up everybody else's commands."""
 
@@ -27,9 +25,26 @@ class RedisReader(asyncio.Protocol):
     redis-py's own loop costs 26 us a message and hides reconnections; this costs about one and hides nothing.
     """
 
-    def __init__(self, heard: Callable[[Heard], None], confirmed: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        heard: Callable[[Heard], None],
+        confirmed: Callable[[bytes], None],
+        ended: Callable[[bytes], None] = lambda name: None,
+        refused: Callable[[str], None] = lambda why: None,
+        is_sharded: bool = False,
+    ) -> None:
+        """
+        :param confirmed: called with each channel that Redis will send us from now on.
+        :param ended: called with each that it will not send us any more, whether we asked for that or not.
+        :param refused: called with what it says to a subscription that it does not accept.
+        :param is_sharded: whether messages are published in their shard only.
+        """
         self._heard = heard
         self._confirmed = confirmed
+        self._ended = ended
+        self._refused = refused
+        self._verbs = (b"SSUBSCRIBE", b"SUNSUBSCRIBE") if is_sharded else (b"SUBSCRIBE", b"UNSUBSCRIBE")
+        self._batches = _batches_of_one_slot if is_sharded else _batches
         self._parser = hiredis.Reader()
         self._transport: asyncio.Transport | None = None
         self._greetings: list[asyncio.Future[object]] = []
@@ -72,14 +87,16 @@ class RedisReader(asyncio.Protocol):
         if isinstance(reply, list):
             if reply[0] in _CONFIRMATIONS:
                 self._confirmed(reply[1])
+            elif reply[0] in _ENDS and reply[1] is not None:
+                self._ended(reply[1])
         elif self._greetings:
             self._greetings.pop(0).set_result(reply)
         elif isinstance(reply, Exception):
-            log.error("redis refuses to be heard", why=str(reply))
+            self._refused(str(reply))
 
     # -- commands --------------------------------------------------------------------------------
 
-    async def greet(self, *command: str) -> None:
+    async def greet(self, *command: str) -> object:
         """
         Send a command before the first subscription and wait for its answer.
 
@@ -96,13 +113,14 @@ class RedisReader(asyncio.Protocol):
             raise
         if isinstance(reply, Exception):
             raise ConnectionError(f"Redis refused {command[0]}: {reply}")
+        return reply
 
     def subscribe(self, channels: Iterable[bytes]) -> None:
         """Ask for *channels*; each is confirmed on its own."""
-        self._in_batches(b"SUBSCRIBE", channels)
+        self._in_batches(self._verbs[0], channels)
 
     def unsubscribe(self, channels: Iterable[bytes]) -> None:
-        self._in_batches(b"UNSUBSCRIBE", channels)
+        self._in_batches(self._verbs[1], channels)
 
     def ping(self) -> None:
         """Ask for a sign of life; see `last_heard`."""
@@ -124,10 +142,23 @@ class RedisReader(asyncio.Protocol):
             self._transport.abort()
 
     def _in_batches(self, command: bytes, channels: Iterable[bytes]) -> None:
-        names = list(channels)
-        for start in range(0, len(names), BATCH):
-            self._send((command, *names[start : start + BATCH]))
+        for batch in self._batches(list(channels)):
+            self._send((command, *batch))
 
     def _send(self, command: tuple[str | bytes, ...]) -> None:
         if self._transport is not None:
             self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type]  # any length, not one
+
+
+def _batches(names: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(names), BATCH):
+        yield names[start : start + BATCH]
+
+
+def _batches_of_one_slot(names: list[bytes]) -> Iterator[list[bytes]]:
+    """A node of a cluster takes only channels of one slot at once, that is, of one hash tag."""
+    by_tag: dict[bytes, list[bytes]] = {}
+    for name in names:
+        by_tag.setdefault(name[name.find(b"{") + 1 : name.find(b"}")], []).append(name)
+    for alike in by_tag.values():
+        yield from _batches(alike)

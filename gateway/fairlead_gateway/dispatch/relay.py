@@ -29,13 +29,13 @@ class Relay:
         dispatcher: MessageDispatcher,
         tracks: Tracks,
         obey: Callable[[str, CloseOrder, str], None],
-        probed: Callable[[], None],
+        probed: Callable[[bytes], None],
         traces: bool = False,
     ) -> None:
         """
         :param tracks: what says whether a durable message comes next.
         :param obey: called with the channel, the order and who is spared when a control envelope arrives.
-        :param probed: called when this replica hears its own probe.
+        :param probed: called with the Redis channel on which this replica hears itself.
         :param traces: whether to log the id of every message.
         """
         self._interest = interest
@@ -55,7 +55,7 @@ class Relay:
             if channel:
                 self._relay(channel, payloads)
             elif channel is not None:
-                self._probed()
+                self._probed(name)
 
     def _relay(self, channel: str, payloads: list[bytes]) -> None:
         """Hand *payloads* on in their order: what was said before an order is heard before it is obeyed."""

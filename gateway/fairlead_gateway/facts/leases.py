@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -35,7 +34,7 @@ TOGETHER: Final = 200
 
 class Leases:
     """
-    Renews the lease of this replica, proves that it hears itself, and sweeps after dead ones.
+    Renews the lease of this replica, and sweeps after dead ones.
 
     :param reseat: writes every connection of this replica down again, after its own lease was lost.
     """
@@ -59,17 +58,6 @@ class Leases:
         self._seats = seats
         self._is_held = False
         self._is_seated = False
-        self.probed_at = 0.0
-        """Monotonic time at which this replica last heard itself through Redis."""
-
-    def probed(self) -> None:
-        """We heard ourselves: the way through Redis and back is open."""
-        self.probed_at = time.monotonic()
-
-    @property
-    def hears_itself(self) -> bool:
-        """Whether a probe came back within the last few beats."""
-        return time.monotonic() - self.probed_at < 3 * self._beat_seconds
 
     @property
     def _beat_seconds(self) -> float:
@@ -104,9 +92,7 @@ class Leases:
     # -- our own -------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
-        renewed = self._lane.run(_RENEW, self._keys, (self._replica, self._lease_ms))
-        self._lane.call("PUBLISH", self._names.probe(self._replica), "1")
-        answer = await renewed
+        answer = await self._lane.run(_RENEW, self._keys, (self._replica, self._lease_ms))
         self._is_held = answer != BEING_SWEPT
         if answer != 1:
             log.info("lease taken" if self._is_held else "being swept after", replica=self._replica)

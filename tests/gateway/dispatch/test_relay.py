@@ -53,7 +53,8 @@ class Station:
         self.orders.append((channel, order, spared))
         self.heard_when_ordered.append(len(messages_of(self.members[0])))
 
-    def _probed(self) -> None:
+    def _probed(self, name: bytes) -> None:
+        assert name == PROBE.encode()
         self.probes += 1
 
     def hear(self, *payloads: bytes, name: bytes = TOPIC) -> None:

@@ -259,13 +259,3 @@ async def test_a_living_replica_says_who_it_is(redis_url: str, prefix: str, redi
 
         await until_asked(lambda: redis.hget(names.replica("r1"), "version"))
         assert await redis.hget(names.replica("r1"), "version") == b"test"
-
-
-async def test_it_hears_itself_only_as_long_as_its_probes_come_back(redis_url: str, prefix: str) -> None:
-    async with replicas(redis_url, prefix, "r1", lease_seconds=0.3) as (fact,):
-        before = fact.leases.hears_itself
-        fact.leases.probed()
-        after = fact.leases.hears_itself
-
-        await until(lambda: not fact.leases.hears_itself, what="silence is noticed")
-        assert (before, after) == (False, True)

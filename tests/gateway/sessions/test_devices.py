@@ -89,7 +89,7 @@ async def test_a_device_whose_history_is_gone_is_told_once(gateway: Gateway) -> 
     await phone.leave()
     await sent(gateway, user, "a", "b")
     names = gateway.manager._parts.replica.names
-    await gateway.manager._parts._redis.delete(*names.of_durable(f"user:{user}")[:3])
+    await gateway.manager._parts._shards.ask(("DEL", *names.of_durable(f"user:{user}")[:3]))
     gateway.manager._parts.replica.tracks.drop(f"user:{user}")
 
     phone, lost = await come(gateway, user, "phone")

@@ -126,9 +126,9 @@ async def test_a_killed_subscription_loses_no_client(own_server: Server) -> None
     async with serving(settings_for(own_server.url)) as gateway:
         user = new_user()
         client = await gateway.connect(user)
-        admin = gateway.manager._parts._redis
+        shards = gateway.manager._parts._shards
 
-        await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await shards.ask(("CLIENT", "KILL", "TYPE", "pubsub"))
         await until(lambda: not gateway.manager.health_check()["checks"]["redis"], 5)
         await until(lambda: gateway.manager.health_check()["checks"]["redis"], 5)
         async with asyncio.timeout(5):
