@@ -24,10 +24,14 @@ START_SECONDS = 10.0
 class Server:
     """One server process of our own, without persistence unless asked."""
 
-    def __init__(self, *options: str, binary: str | None = None, port: int | None = None) -> None:
+    def __init__(
+        self, *options: str, binary: str | None = None, port: int | None = None, config: Path | None = None
+    ) -> None:
+        """:param config: a configuration file to begin with; sentinels will have nothing else, and write to it."""
         self.binary = binary or valkey_binary()
         self.port = port or free_port()
         self._options = options
+        self._config = config
         self._dir = tempfile.mkdtemp(prefix="fairlead-redis-")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -37,7 +41,8 @@ class Server:
 
     def start(self) -> None:
         """Start, and return when it answers."""
-        command = [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._dir, "--save", ""]
+        command = [self.binary, *([str(self._config)] if self._config else []), "--port", str(self.port)]
+        command += ["--bind", "127.0.0.1", "--dir", self._dir, "--save", ""]
         self._process = subprocess.Popen(
             [*command, *self._options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )

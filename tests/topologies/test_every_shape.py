@@ -1,0 +1,122 @@
+"""The same promises, whatever shape Redis has: two replicas, three ways to send, everything that asks (DEP-3)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+import pytest
+
+import fairlead
+from fairlead.backend import Backend
+from tests.support.client import Client, connected
+from tests.support.redis import Server
+from tests.support.replica import Replica, replicas
+from tests.support.topologies import SHAPES
+
+USERS = [f"user-{number}" for number in range(12)]
+"""Enough for several in every shard."""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_everything_reaches_everybody_through_two_replicas(shape: str, prefix: str) -> None:
+    with SHAPES[shape]() as url, replicas(2, url, prefix, lease_seconds=3) as fleet:
+        async with AsyncExitStack() as stack:
+            backend = await stack.enter_async_context(fairlead.connect(url, prefix=prefix, name="tests"))
+            clients = {
+                user: await stack.enter_async_context(connected(fleet[number % 2].url, user))
+                for number, user in enumerate(USERS)
+            }
+
+            await _backends_send(backend, url, prefix, clients)
+            await _clients_talk(backend, clients)
+            await _other_languages_send(backend, clients)
+            await _presence_is_true(backend, clients)
+
+
+async def _backends_send(backend: Backend, url: str, prefix: str, clients: dict[str, Client]) -> None:
+    sent = await asyncio.gather(
+        *(backend.send_to_user(user, {"type": "a", "content": n}) for n in range(10) for user in USERS)
+    )
+    again = await backend.send_to_user(USERS[0], {"type": "a"}, message_id=sent[0].id)
+    with fairlead.connect_sync(url, prefix=prefix) as sync, sync.batch() as batch:
+        for user in USERS:
+            sync.send_to_user(user, {"type": "b"})
+
+    assert [one.offset for one in sent] == [n for n in range(1, 11) for _ in USERS]
+    assert {one.receivers for one in sent} == {1}
+    assert (again.offset, again.duplicate) == (1, True)
+    assert [one.offset for one in batch.sent] == [11] * len(USERS)
+    for client in clients.values():
+        heard = [await client.until("a") for _ in range(10)]
+        assert [frame["content"] for frame in heard] == list(range(10))
+        assert [frame["offset"] for frame in heard] == list(range(1, 11))
+        assert (await client.until("b"))["offset"] == 11
+
+
+async def _clients_talk(backend: Backend, clients: dict[str, Client]) -> None:
+    session = f"s-{uuid4().hex[:6]}"
+    first, second = clients[USERS[0]], clients[USERS[1]]
+    for client in (first, second):
+        answer = await client.ask("join_session", session_id=session)
+        assert answer["type"] == "reply", answer
+    assert (await first.ask("message", session_id=session, content="hello"))["type"] == "reply"
+    assert (await second.until("new_message"))["content"] == "hello"
+    assert {member.user_id for member in await backend.presence(f"session:{session}")} == {USERS[0], USERS[1]}
+    await backend.broadcast({"type": "all"})
+    for client in clients.values():
+        await client.until("all")
+
+
+async def _other_languages_send(backend: Backend, clients: dict[str, Client]) -> None:
+    stream = backend._names.ingress
+    for user in USERS:
+        await backend._shards.ask(("XADD", stream, "*", "to", f"user:{user}", "message", '{"type":"c"}'))
+    for client in clients.values():
+        await client.until("c")
+
+
+async def _presence_is_true(backend: Backend, clients: dict[str, Client]) -> None:
+    assert await backend.online_users() == set(clients)
+    assert await backend.is_online(USERS[3])
+    await backend.grant_session("closed", [USERS[3]])
+    assert len(await backend.presence(f"user:{USERS[3]}")) == 1
+
+
+async def test_one_of_two_servers_down_leaves_the_channels_of_the_other(prefix: str) -> None:
+    with Server() as one, Server() as other:
+        url = f"{one.url},{other.url}"
+        with replicas(1, url, prefix, lease_seconds=3) as (replica,):
+            async with fairlead.connect(url, prefix=prefix, timeout_seconds=1) as backend, AsyncExitStack() as stack:
+                clients = {u: await stack.enter_async_context(connected(replica.url, u)) for u in USERS}
+                lost = {u for u in USERS if _lives_on(backend, u, other)}
+                assert 0 < len(lost) < len(USERS)
+
+                other.stop()
+                answers = await asyncio.gather(
+                    *(backend.send_to_user(user, {"type": "x"}) for user in USERS), return_exceptions=True
+                )
+                for user in set(USERS) - lost:
+                    await clients[user].until("x", 3)
+                await _not_ready(replica)
+
+                other.start()
+                await asyncio.to_thread(replica.wait_ready)
+                await asyncio.gather(*(backend.send_to_user(user, {"type": "y"}) for user in USERS))
+                for user in USERS:
+                    await clients[user].until("y")
+
+    refused = {user for user, answer in zip(USERS, answers, strict=True) if isinstance(answer, fairlead.Unavailable)}
+    assert refused == lost
+
+
+def _lives_on(backend: Backend, user: str, server: Server) -> bool:
+    shard = backend._shards.find(backend._names.pubsub(f"user:{user}"))
+    return shard is not None and shard.name.endswith(f":{server.port}/0")
+
+
+async def _not_ready(replica: Replica) -> None:
+    async with asyncio.timeout(6):
+        while replica.is_ready():
+            await asyncio.sleep(0.05)
