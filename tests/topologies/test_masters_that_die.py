@@ -1,0 +1,146 @@
+"""A master is killed or moves: nobody restarts anything, and all is as before within seconds (DEP-3)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import fairlead
+from fairlead.backend import Backend
+from fairlead.names import Names
+from tests.support.client import Client, connected
+from tests.support.replica import Replica, replicas
+from tests.support.topologies import Cluster, Sentinels
+
+USERS = [f"user-{number}" for number in range(8)]
+
+
+class Stage:
+    """Two replicas, a client of each user, and a backend."""
+
+    def __init__(self, fleet: Sequence[Replica], clients: dict[str, Client], backend: Backend) -> None:
+        self.fleet = fleet
+        self.clients = clients
+        self.backend = backend
+        self._round = 0
+
+    async def until_all_are_reached(self, seconds: float) -> float:
+        """How long until one message to each user arrives, sent again and again."""
+        self._round += 1
+        kind, began = f"knock-{self._round}", time.monotonic()
+        async with asyncio.timeout(seconds):
+            await asyncio.gather(*(self._until_reached(user, kind) for user in USERS))
+        return time.monotonic() - began
+
+    async def until_ready(self, seconds: float = 20.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not all([await asyncio.to_thread(replica.is_ready) for replica in self.fleet]):
+                await asyncio.sleep(0.05)
+
+    async def _until_reached(self, user: str, kind: str) -> None:
+        while True:
+            try:
+                await self.backend.send_to_user(user, {"type": kind})
+                await self.clients[user].until(kind, 0.5)
+                return
+            except (fairlead.Unavailable, TimeoutError):
+                continue
+
+
+@asynccontextmanager
+async def stage(url: str, prefix: str) -> AsyncIterator[Stage]:
+    with replicas(2, url, prefix, lease_seconds=3, rate_messages_per_second=0) as fleet:
+        async with AsyncExitStack() as stack:
+            backend = await stack.enter_async_context(fairlead.connect(url, prefix=prefix, timeout_seconds=2))
+            clients = {
+                user: await stack.enter_async_context(connected(fleet[number % 2].url, user))
+                for number, user in enumerate(USERS)
+            }
+            pids = [replica.pid for replica in fleet]
+            yield Stage(fleet, clients, backend)
+            assert [replica.pid for replica in fleet] == pids
+            assert all(replica.process and replica.process.poll() is None for replica in fleet)
+
+
+async def sync_send(url: str, prefix: str, user: str) -> int:
+    """A message of a thread that has just connected; its offset."""
+
+    def send() -> int:
+        with fairlead.connect_sync(url, prefix=prefix) as sync:
+            return sync.send_to_user(user, {"type": "sync"}).offset
+
+    return await asyncio.to_thread(send)
+
+
+async def test_a_killed_master_behind_sentinels(prefix: str, record_property: Callable[[str, object], None]) -> None:
+    with Sentinels() as sentinels:
+        async with stage(sentinels.url, prefix) as on:
+            with fairlead.connect_sync(sentinels.url, prefix=prefix, timeout_seconds=15) as sync:
+                sync.send_to_user(USERS[0], {"type": "before"})
+                sentinels.master.stop()
+                took = await on.until_all_are_reached(20)
+                await asyncio.to_thread(sync.send_to_user, USERS[0], {"type": "after"})
+            await on.until_ready()
+            await sync_send(sentinels.url, prefix, USERS[1])
+            record_property("whole again after seconds", round(took, 2))
+
+
+async def test_a_master_demoted_by_sentinels_though_nothing_is_wrong(
+    prefix: str, record_property: Callable[[str, object], None]
+) -> None:
+    with Sentinels() as sentinels:
+        async with stage(sentinels.url, prefix) as on:
+            await asyncio.to_thread(sentinels.failover)
+            took = await on.until_all_are_reached(20)
+            await on.until_ready()
+            record_property("whole again after seconds", round(took, 2))
+
+
+async def test_a_killed_master_of_a_cluster(prefix: str, record_property: Callable[[str, object], None]) -> None:
+    with Cluster(replicas=1) as cluster:
+        async with stage(cluster.url, prefix) as on:
+            with fairlead.connect_sync(cluster.url, prefix=prefix, timeout_seconds=15) as sync:
+                sync.send_to_user(USERS[0], {"type": "before"})
+                cluster.owner_of(on.backend._names.pubsub(f"user:{USERS[0]}")).stop()
+                took = await on.until_all_are_reached(30)
+                await asyncio.to_thread(sync.send_to_user, USERS[0], {"type": "after"})
+            await on.until_ready()
+            record_property("whole again after seconds", round(took, 2))
+
+
+async def test_a_channel_that_moves_under_publishes_is_heard_again_at_once(
+    prefix: str, record_property: Callable[[str, object], None]
+) -> None:
+    names, user = Names(prefix), USERS[0]
+    with Cluster() as cluster:
+        async with stage(cluster.url, prefix) as on:
+            key = names.pubsub(f"user:{user}")
+            before = cluster.owner_of(key)
+            after = next(master for master in cluster.masters if master is not before)
+            sent: list[int] = []
+            publishing = asyncio.create_task(_publish_for_ever(on.backend, user, sent))
+            await on.clients[user].until("tick")
+
+            await asyncio.to_thread(cluster.move_slot, key, after)
+            moved_at = len(sent)
+            began = time.monotonic()
+            await on.clients[user].until(lambda frame: frame.get("content", 0) > moved_at, 2)
+            took = time.monotonic() - began
+
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+            assert await on.until_all_are_reached(5) < 2
+            await on.until_ready()
+            offsets = [frame["offset"] for frame in on.clients[user].frames if frame["type"] == "tick"]
+            assert sent == list(range(1, len(sent) + 1)), "offsets went on where they were"
+            assert offsets == sorted(set(offsets))
+            record_property("whole again after seconds", round(took, 2))
+
+
+async def _publish_for_ever(backend: Backend, user: str, sent: list[int]) -> None:
+    while True:
+        receipt = await backend.send_to_user(user, {"type": "tick", "content": len(sent) + 1})
+        sent.append(receipt.offset)
+        await asyncio.sleep(0.005)
