@@ -23,6 +23,7 @@ from fairlead_gateway.listener import listening_socket
 from fairlead_gateway.manager import WebSocketManager
 from fairlead_gateway.server import server_config
 from fairlead_gateway.settings import Settings
+from fairlead_gateway.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +97,8 @@ class ReplicaServer(uvicorn.Server):
         host, port = (sockets or [])[0].getsockname()[:2]
         log.info("listening", host=host, port=port, process=os.getpid())
         self._loop = asyncio.get_running_loop()
+        if seconds := self._manager.settings.watchdog_seconds:
+            Watchdog(seconds).start()
         if self._supervised is not None and self._supervised.ready >= 0:
             self._tasks.append(self._loop.create_task(self._tell_when_ready(self._supervised.ready), name="ready"))
 

@@ -166,6 +166,9 @@ class Settings(BaseSettings):
     drain_linger_seconds: float = Field(2.0, ge=0)
     """How long a replica that stops still lets clients in, so that load balancers notice first that it is not ready."""
 
+    watchdog_seconds: float = Field(10.0, ge=0)
+    """A replica whose event loop stands still for this long ends with status 70; 0 lets it stand."""
+
     ask_timeout_seconds: float = Field(
         300.0, gt=0, validation_alias=_alias("ask_timeout_seconds", "WEBSOCKET_CALLBACK_TIMEOUT")
     )
