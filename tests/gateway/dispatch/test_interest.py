@@ -262,3 +262,94 @@ async def test_names_are_told_apart_ours_the_probe_and_strangers(desk: Desk) -> 
     assert desk.interest.channel_of(redis_name("user:1")) == "user:1"
     assert desk.interest.channel_of(PROBE.encode()) == ""
     assert desk.interest.channel_of(b"somebody-elses") is None
+
+
+# -- several shards ----------------------------------------------------------------------------------
+
+
+class Map:
+    """Two shards, and a desk whose channels live on the first unless they have moved."""
+
+    def __init__(self) -> None:
+        self.moved: set[bytes] = set()
+        self.doubted: list[str] = []
+        self.interest = Interest(
+            NAMES, lambda channel: True, doubt=self.doubted.append, place=lambda name: "ab"[name in self.moved]
+        )
+        self.wires = {shard: self.serve(shard) for shard in "ab"}
+
+    def serve(self, shard: str) -> Wire:
+        reader, wire = wired(self.interest)
+        self.interest.serve(reader, shard)
+        return wire
+
+    def asked(self, shard: str) -> set[bytes]:
+        """What has been asked of a shard since the last time."""
+        commands, self.wires[shard].commands = self.wires[shard].commands, []
+        return {name for command in commands for name in command[1:] if command[0] == b"SUBSCRIBE"}
+
+
+async def test_a_channel_is_asked_for_where_it_lives() -> None:
+    map = Map()
+    map.moved = {redis_name("user:2")}
+    want = asyncio.create_task(map.interest.want("user:1", "user:2"))
+    await until(lambda: map.wires["a"].commands and map.wires["b"].commands)
+
+    assert (map.asked("a"), map.asked("b")) == ({redis_name("user:1")}, {redis_name("user:2")})
+    map.interest.confirmed(redis_name("user:1"), "a")
+    map.interest.confirmed(redis_name("user:2"), "b")
+    await done(want)
+    assert map.doubted == []
+
+
+async def test_a_channel_that_a_shard_ends_unasked_is_asked_of_its_new_one_and_doubted_when_it_is_heard() -> None:
+    map = Map()
+    name = redis_name("user:1")
+    want = asyncio.create_task(map.interest.want("user:1"))
+    await until(lambda: map.asked("a"))
+    map.interest.confirmed(name, "a")
+    await done(want)
+
+    was_unasked = map.interest.ended(name, "a")
+    not_whole = map.interest.is_whole
+    map.moved.add(name)
+    map.interest.settle()
+
+    assert was_unasked
+    assert not not_whole
+    assert (map.asked("a"), map.asked("b")) == (set(), {name})
+    assert (map.interest.is_whole_on("a"), map.interest.is_whole_on("b")) == (True, False)
+    assert map.doubted == []
+    map.interest.confirmed(name, "b")
+    assert map.doubted == ["user:1"]
+    assert map.interest.is_whole
+
+
+async def test_an_end_that_was_asked_for_is_no_news() -> None:
+    map = Map()
+    map.interest.keep(b"probe")
+    map.interest.confirmed(b"probe", "a")
+
+    map.interest.drop(b"probe")
+
+    assert [b"UNSUBSCRIBE", b"probe"] in map.wires["a"].commands
+    assert not map.interest.ended(b"probe", "a")
+
+
+async def test_a_shard_that_is_not_heard_takes_only_its_own_channels_along() -> None:
+    map = Map()
+    map.moved = {redis_name("user:2")}
+    want = asyncio.create_task(map.interest.want("user:1", "user:2"))
+    await until(lambda: map.asked("a") and map.asked("b"))
+    map.interest.confirmed(redis_name("user:1"), "a")
+    map.interest.confirmed(redis_name("user:2"), "b")
+    await done(want)
+
+    map.interest.deaf("b")
+    whole = map.interest.is_whole_on("a"), map.interest.is_whole_on("b")
+    map.wires["b"] = map.serve("b")
+
+    assert whole == (True, False)
+    assert map.asked("b") == {redis_name("user:2")}
+    map.interest.confirmed(redis_name("user:2"), "b")
+    assert map.doubted == ["user:2"]

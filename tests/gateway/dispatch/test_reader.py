@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fairlead.names import Names
 from fairlead_gateway.dispatch.interest import Interest
-from fairlead_gateway.dispatch.reader import Heard
-from tests.gateway.dispatch.wires import confirmation, published, wired
+from fairlead_gateway.dispatch.reader import Heard, RedisReader
+from tests.gateway.dispatch.wires import Wire, confirmation, published, wired
 
 MESSAGES = st.lists(st.tuples(st.sampled_from([b"a", b"b"]), st.binary(max_size=20)), max_size=30)
 
@@ -86,3 +86,33 @@ async def test_a_connection_lost_during_the_greeting_is_an_error_and_no_cancella
     with pytest.raises(ConnectionError, match="hung up"):
         await greeting
     assert reader.lost.done()
+
+
+async def test_channels_of_a_cluster_are_asked_for_by_hash_tag_in_batches() -> None:
+    wire = Wire()
+    reader = RedisReader([].append, [].append, is_sharded=True)  # type: ignore[var-annotated]
+    reader.connection_made(wire)
+    names = [b"t:{%d}:user:%d" % (number % 2, number) for number in range(1100)]
+
+    reader.subscribe(names)
+    reader.unsubscribe(names[:1])
+
+    assert [(command[0], len(command) - 1) for command in wire.commands] == [
+        *[(b"SSUBSCRIBE", 512), (b"SSUBSCRIBE", 38)] * 2,
+        (b"SUNSUBSCRIBE", 1),
+    ]
+    assert all(len({name[:5] for name in command[1:]}) == 1 for command in wire.commands)
+
+
+async def test_what_a_node_of_a_cluster_says_of_channels_that_move_is_handed_on() -> None:
+    ended: list[bytes] = []
+    refused: list[str] = []
+    heard: list[Heard] = []
+    reader = RedisReader(heard.append, [].append, ended.append, refused.append, is_sharded=True)
+    reader.connection_made(Wire())
+
+    reader.data_received(confirmation([b"a"], b"ssubscribe") + published(b"a", b"1", b"smessage"))
+    reader.data_received(confirmation([b"a"], b"sunsubscribe") + b"-MOVED 7 127.0.0.1:7001\r\n")
+
+    assert heard == [{b"a": [b"1"]}]
+    assert (ended, refused) == ([b"a"], ["MOVED 7 127.0.0.1:7001"])

@@ -52,9 +52,9 @@ def confirmation(names: Iterable[bytes], verb: bytes = b"subscribe") -> bytes:
     return b"".join(b"*3\r\n%b%b:1\r\n" % (_bulk(verb), _bulk(name)) for name in names)
 
 
-def published(name: bytes, payload: bytes) -> bytes:
+def published(name: bytes, payload: bytes, verb: bytes = b"message") -> bytes:
     """How Redis brings one message."""
-    return b"*3\r\n%b%b%b" % (_bulk(b"message"), _bulk(name), _bulk(payload))
+    return b"*3\r\n%b%b%b" % (_bulk(verb), _bulk(name), _bulk(payload))
 
 
 def _bulk(data: bytes) -> bytes:
