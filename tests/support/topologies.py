@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -126,13 +126,21 @@ class Cluster:
 
     def move_slot(self, key: str, to: Server) -> None:
         """Move the slot of *key* with all of its keys, as ``redis-cli --cluster reshard`` does."""
+        with self.moving(key, to):
+            pass
+
+    @contextmanager
+    def moving(self, key: str, to: Server) -> Iterator[None]:
+        """Begin to move the slot of *key*; inside the block *key* alone has moved, after it all keys have."""
         slot, source = slot_of(key), self.owner_of(key)
         with Redis(port=source.port) as giver, Redis(port=to.port) as taker:
             giver_id, taker_id = (_text(node.execute_command("CLUSTER", "MYID")) for node in (giver, taker))
             taker.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", giver_id)
             giver.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", taker_id)
+            _migrate(giver, to, [key])
+            yield
             while keys := giver.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100):
-                giver.execute_command("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
+                _migrate(giver, to, keys)
             for node in (taker, giver):
                 node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", taker_id)
 
@@ -186,6 +194,10 @@ class Cluster:
             with Redis(port=node.port) as redis:
                 if _said(redis, "PING"):
                     yield redis
+
+
+def _migrate(giver: Redis, to: Server, keys: Sequence[str | bytes]) -> None:
+    giver.execute_command("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
 
 
 def _slots(node: Redis) -> list[Any]:
