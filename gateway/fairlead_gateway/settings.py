@@ -191,6 +191,9 @@ class Settings(BaseSettings):
     durable: CommaSeparated = ("user", "session", "instance")
     """Kinds of channel with offsets and history."""
 
+    durable_replicas: int = Field(0, ge=0, le=16)
+    """Replicas of Redis that must have a durable message before it counts as sent; 0: the master alone has it."""
+
     # -- the rest --------------------------------------------------------------------------------
 
     log_format: Literal["auto", "console", "json"] = "auto"

@@ -38,6 +38,7 @@ def connect(
     history_size: int = 256,
     history_ttl_seconds: int = 3600,
     timeout_seconds: float = 5.0,
+    durable_replicas: int = 0,
 ) -> Backend:
     """
     ``async with fairlead.connect("redis://…") as fl``: what a backend sends through.
@@ -48,6 +49,10 @@ def connect(
     :param name: of this service; messages then come from ``service:<name>``.
     :param prefix: as the gateway's ``FAIRLEAD_PREFIX``; *durable* and *history…* likewise as the gateway has them.
     :param timeout_seconds: how long to go on trying while Redis is away, before `Unavailable`.
+    :param durable_replicas: how many replicas of Redis must have a durable message before it counts as sent. With 0
+        (*relay*) a failover may lose what was acknowledged just before; with more (*replicated*) it is in the memory
+        of that many replicas, on no disk. Too few in time: `Unavailable` with ``detail["unknown"]``, and sending
+        again with the same id is harmless.
     """
     names = Names(prefix)
     shards = open_shards(url, names, client_name=f"fairlead:{name or 'backend'}", answer_seconds=timeout_seconds / 2)
@@ -58,6 +63,7 @@ def connect(
         history_size=history_size,
         history_ttl_seconds=history_ttl_seconds,
         timeout_seconds=timeout_seconds,
+        durable_replicas=durable_replicas,
     )
     return Backend(shards, names, publisher, name=name, timeout_seconds=timeout_seconds)
 

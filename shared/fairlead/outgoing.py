@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from fairlead.errors import FairleadError
 from fairlead.publication import Reply, fate
-from fairlead.redis.outage import ELSEWHERE, unavailable
+from fairlead.redis.outage import ELSEWHERE, TooFewCopies, is_passing, unavailable
 from fairlead.sent import Fate
 
 
@@ -18,7 +18,7 @@ class Outgoing:
     :param partition: of its channel.
     """
 
-    __slots__ = ("body", "elsewhere", "fate", "id", "is_durable", "partition", "tries")
+    __slots__ = ("body", "elsewhere", "fate", "id", "is_durable", "partition", "stored", "tries")
 
     def __init__(self, id: str, partition: int, body: bytes, is_durable: bool) -> None:
         self.id = id
@@ -30,11 +30,13 @@ class Outgoing:
         self.fate: Fate | FairleadError | None = None
         self.elsewhere: ResponseError | None = None
         """What a node of a cluster said that could not take it, the last time it was written."""
+        self.stored: Fate | None = None
+        """What Redis said of a message that replicas have yet to confirm."""
 
-    def is_wanted(self, is_late: bool) -> bool:
-        """Whether it should be written now; if it must not be and has no answer yet, it fails."""
+    def is_wanted(self, is_late: bool, error: BaseException | None = None) -> bool:
+        """Whether it should be written now; if it must not be and has no answer yet, it fails, because of *error*."""
         if is_late or (self.tries and not self.is_durable):
-            self.fail(None)
+            self.fail(error)
         return self.fate is None
 
     def write(self, evalsha: bytes) -> bytes:
@@ -43,28 +45,49 @@ class Outgoing:
         self.elsewhere = None
         return evalsha + self.body if self.is_durable else self.body
 
-    def hear(self, reply: Reply | ResponseError) -> bool:
+    def hear(self, reply: Reply | ResponseError, needs_copies: bool = False) -> bool:
         """
         Take the answer; false when Redis lacks the script. It may be that there is no fate yet, see `elsewhere`.
 
-        :raises ReadOnlyError: Redis is not the master any more; nothing on this connection will succeed.
+        :param needs_copies: a durable message is only `stored` by this, and concluded by `copied`.
+        :raises ResponseError: the server takes no writes now: it is not the master any more, or lacks replicas.
         """
         if not isinstance(reply, ResponseError):
-            self.conclude(fate(reply, self.tries))
+            answer = fate(reply, self.tries)
+            if needs_copies and self.is_durable:
+                self._store(answer)
+            else:
+                self.conclude(answer)
             return True
         self.tries -= 1
-        if isinstance(reply, ReadOnlyError):
-            raise reply
         if isinstance(reply, ELSEWHERE):
             self.elsewhere = reply
+        elif is_passing(reply):
+            raise reply
         elif not isinstance(reply, NoScriptError):
             self.fail(reply)
         return not isinstance(reply, NoScriptError)
 
+    def copied(self) -> None:
+        """Enough replicas have what was stored."""
+        if self.stored is not None and self.fate is None:
+            self.conclude(self.stored)
+
     def fail(self, error: BaseException | None) -> None:
         """*error* was the last word; None for no answer in time."""
         if self.fate is None:
-            self.conclude(unavailable(error, message_id=self.id, unknown=self.tries > 0))
+            self.conclude(unavailable(self._reason(error), message_id=self.id, unknown=self.tries > 0))
 
     def conclude(self, fate: Fate | FairleadError) -> None:
         self.fate = fate
+
+    def _reason(self, error: BaseException | None) -> BaseException | None:
+        """A stored message lacks copies, whatever else came to pass; one that was not stored does not lack them."""
+        if self.stored is None:
+            return None if isinstance(error, TooFewCopies) else error
+        return TooFewCopies() if error is None or is_passing(error) else error
+
+    def _store(self, answer: Fate) -> None:
+        """Keep the first answer if *answer* only repeats it: that one knew who heard the message."""
+        if self.stored is None or self.stored[:2] != answer[:2]:
+            self.stored = answer

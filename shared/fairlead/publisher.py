@@ -6,16 +6,17 @@ import asyncio
 from collections import deque
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redis.exceptions import RedisError, ResponseError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_never
 
+from fairlead.copies import Copies
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError, Unavailable
 from fairlead.names import DURABLE_KINDS, Names, partition_of
 from fairlead.outgoing import Outgoing
-from fairlead.publication import BATCH_MESSAGES, SCRIPT, Publications, Reply, evalsha
+from fairlead.publication import BATCH_MESSAGES, SCRIPT, Publications, evalsha
 from fairlead.redis.atlas import NOWHERE, grouped
 from fairlead.redis.connection import has_ended
 from fairlead.redis.outage import BACK_OFF, is_passing
@@ -75,6 +76,8 @@ class Publisher:
     :param durable: kinds of channel whose messages get an offset and are kept.
     :param timeout_seconds: after this a message that Redis has not taken ends as `Unavailable`.
     :param attempts: at most so many tries within that time; 0 for as many as it allows.
+    :param durable_replicas: how many replicas of Redis must have a durable message before it counts as sent (see
+        `fairlead.copies.Copies`).
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Publisher:
         history_ttl_seconds: int = 3600,
         timeout_seconds: float = 5.0,
         attempts: int = 0,
+        durable_replicas: int = 0,
     ) -> None:
         shards = shards_of(redis)
         self._publications = Publications(
@@ -97,7 +101,8 @@ class Publisher:
             is_sharded=shards.is_sharded,
         )
         self._timeout_seconds = timeout_seconds
-        self._roads: Roads[Shard, _Road] = Roads(shards, lambda: _Road(shards, timeout_seconds, attempts))
+        copies = Copies(durable_replicas, timeout_seconds)
+        self._roads: Roads[Shard, _Road] = Roads(shards, lambda: _Road(shards, timeout_seconds, attempts, copies))
 
     def is_durable(self, channel: str) -> bool:
         """Whether messages of *channel* get an offset and are kept."""
@@ -129,7 +134,7 @@ class Publisher:
 class _Road:
     """Messages in a row, one batch under way at a time, over one connection to each shard that they live on."""
 
-    def __init__(self, shards: Shards, timeout_seconds: float, attempts: int) -> None:
+    def __init__(self, shards: Shards, timeout_seconds: float, attempts: int, copies: Copies) -> None:
         self._shards = shards
         self._timeout_seconds = timeout_seconds
         self._stop = stop_after_attempt(attempts) if attempts else stop_never
@@ -140,6 +145,9 @@ class _Road:
         self._task: asyncio.Task[None] | None = None
         self._only = shards.only
         self._lines: dict[Shard, _Line] = {}
+        self._copies = copies
+        self._trouble: BaseException | None = None
+        """What ended the latest exchange, unless it went well."""
 
     @property
     def is_idle(self) -> bool:
@@ -212,13 +220,17 @@ class _Road:
         try:
             async for attempt in retrying:
                 with attempt:
-                    await self._exchange([posted for posted in batch if posted.is_wanted(time() >= posted.deadline)])
+                    await self._exchange(self._wanted(batch, time()))
         except (RedisError, OSError) as error:
             _give_up(batch, error)
 
+    def _wanted(self, batch: list[_Posted], now: float) -> list[_Posted]:
+        return [posted for posted in batch if posted.is_wanted(now >= posted.deadline, self._trouble)]
+
     async def _look_round(self, attempt: RetryCallState) -> None:
         if attempt.outcome is not None:
-            await self._shards.refresh(attempt.outcome.exception())
+            self._trouble = attempt.outcome.exception()
+            await self._shards.refresh(self._trouble)
 
     # -- the connections -------------------------------------------------------------------------
 
@@ -244,8 +256,9 @@ class _Road:
     async def _exchange_at(self, shard: Shard, batch: list[_Posted]) -> None:
         try:
             line = await self._connected(shard)
-            while batch := await _ask(line, batch):
+            while batch := await _ask(line, batch, self._copies):
                 await _load_script(line)
+            self._trouble = None
         except BaseException:
             # Answers may be on their way that nobody waits for any more.
             await self._hang_up(shard)
@@ -276,17 +289,21 @@ class _Line(NamedTuple):
     evalsha: bytes
 
 
-async def _ask(line: _Line, batch: list[_Posted]) -> list[_Posted]:
+async def _ask(line: _Line, batch: list[_Posted], copies: Copies) -> list[_Posted]:
     """Write *batch*, read its answers, and return those for which Redis lacks the script."""
     connection, greeting, words = line
     written = [posted.write(words) for posted in batch]
     moved_in = greeting.unwritten(posted.partition for posted in batch)
     if moved_in:
         written[:0] = connection.pack_commands(greeting.term_commands(moved_in))
-    await connection.send_packed_command([b"".join(written)], check_health=False)
+    wait = copies.question(batch)
+    await connection.send_packed_command([b"".join((*written, wait))], check_health=False)
     if moved_in:
         greeting.take_terms(moved_in, [await _answer(connection) for _ in moved_in])
-    return [posted for posted in batch if not posted.hear(await _answer(connection))]
+    unknown = [posted for posted in batch if not posted.hear(await _answer(connection), needs_copies=bool(wait))]
+    if wait:
+        copies.hear(batch, await _answer(connection))
+    return unknown
 
 
 async def _load_script(line: _Line) -> None:
@@ -295,9 +312,9 @@ async def _load_script(line: _Line) -> None:
     await line.connection.read_response()
 
 
-async def _answer(connection: Connection) -> Reply | ResponseError:
+async def _answer(connection: Connection) -> Any:
     try:
-        return cast(Reply, await connection.read_response())
+        return await connection.read_response()
     except ResponseError as error:
         return error
 

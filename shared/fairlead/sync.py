@@ -34,6 +34,7 @@ def connect_sync(
     history_size: int = 256,
     history_ttl_seconds: int = 3600,
     timeout_seconds: float = 5.0,
+    durable_replicas: int = 0,
 ) -> SyncBackend:
     """``with fairlead.connect_sync("redis://…") as fl``: as `fairlead.connect`; one object serves all threads."""
     names = Names(prefix)
@@ -46,7 +47,7 @@ def connect_sync(
         history_ttl_seconds=history_ttl_seconds,
         is_sharded=shards.is_sharded,
     )
-    publisher = SyncPublisher(shards, publications, timeout_seconds=timeout_seconds)
+    publisher = SyncPublisher(shards, publications, timeout_seconds=timeout_seconds, durable_replicas=durable_replicas)
     return SyncBackend(shards, names, publisher, name=name, timeout_seconds=timeout_seconds)
 
 

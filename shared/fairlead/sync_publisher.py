@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay
 
+from fairlead.copies import Copies
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
 from fairlead.names import partition_of
 from fairlead.outgoing import Outgoing
-from fairlead.publication import BATCH_MESSAGES, SCRIPT, Publications, Reply, evalsha
+from fairlead.publication import BATCH_MESSAGES, SCRIPT, Publications, evalsha
 from fairlead.redis.atlas import NOWHERE, grouped
 from fairlead.redis.connection import pooled
 from fairlead.redis.outage import BACK_OFF, is_passing
@@ -31,10 +32,18 @@ class SyncPublisher:
     :param redis: from `fairlead.redis.sync_shards` or `fairlead.redis.connect`.
     """
 
-    def __init__(self, redis: Redis | SyncShards, publications: Publications, *, timeout_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        redis: Redis | SyncShards,
+        publications: Publications,
+        *,
+        timeout_seconds: float = 5.0,
+        durable_replicas: int = 0,
+    ) -> None:
         self._shards = sync_shards_of(redis)
         self._publications = publications
         self._timeout_seconds = timeout_seconds
+        self._copies = Copies(durable_replicas, timeout_seconds)
 
     def is_durable(self, channel: str) -> bool:
         """Whether messages of *channel* get an offset and are kept."""
@@ -100,7 +109,7 @@ class SyncPublisher:
         for shard, group in grouped(batch, lambda message: self._shards.partitions[message.partition]):
             try:
                 with pooled(shard.redis) as connection:
-                    while group := _ask(connection, shard, group):
+                    while group := _ask(connection, shard, group, self._copies):
                         _load_script(connection, shard)
             except (RedisError, OSError) as error:
                 errors.append(error)
@@ -109,7 +118,7 @@ class SyncPublisher:
             raise errors[0]
 
 
-def _ask(connection: SyncConnection, shard: SyncShard, batch: list[Outgoing]) -> list[Outgoing]:
+def _ask(connection: SyncConnection, shard: SyncShard, batch: list[Outgoing], copies: Copies) -> list[Outgoing]:
     """Write *batch*, read its answers, and return those for which Redis lacks the script."""
     greeting = shard.greeting
     words = evalsha(greeting.text(SCRIPT))
@@ -117,10 +126,14 @@ def _ask(connection: SyncConnection, shard: SyncShard, batch: list[Outgoing]) ->
     moved_in = greeting.unwritten(message.partition for message in batch)
     if moved_in:
         written[:0] = connection.pack_commands(greeting.term_commands(moved_in))
-    connection.send_packed_command([b"".join(written)], check_health=False)
+    wait = copies.question(batch)
+    connection.send_packed_command([b"".join((*written, wait))], check_health=False)
     if moved_in:
         greeting.take_terms(moved_in, [_answer(connection) for _ in moved_in])
-    return [message for message in batch if not message.hear(_answer(connection))]
+    unknown = [message for message in batch if not message.hear(_answer(connection), needs_copies=bool(wait))]
+    if wait:
+        copies.hear(batch, _answer(connection))
+    return unknown
 
 
 def _load_script(connection: SyncConnection, shard: SyncShard) -> None:
@@ -129,8 +142,8 @@ def _load_script(connection: SyncConnection, shard: SyncShard) -> None:
     connection.read_response()
 
 
-def _answer(connection: SyncConnection) -> Reply | ResponseError:
+def _answer(connection: SyncConnection) -> Any:
     try:
-        return cast(Reply, connection.read_response())
+        return connection.read_response()
     except ResponseError as error:
         return error

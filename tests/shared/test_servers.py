@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 import fairlead
 from fairlead.names import Names
 from fairlead.redis.connect import open_async
-from tests.support.redis import Server, debian_binary, valkey_binary
+from tests.support.redis import Server
 
 
-@pytest.mark.parametrize("which", ["valkey", "redis"])
-async def test_what_is_sent_gets_its_place_once_and_is_heard(which: str, names: Names) -> None:
-    binary = valkey_binary() if which == "valkey" else debian_binary()
-    if binary is None:
-        pytest.skip("needs Debian's redis-server")
-
+async def test_what_is_sent_gets_its_place_once_and_is_heard(binary: str, names: Names) -> None:
     with Server(binary=binary) as server:
         redis = open_async(server.url, names)
         async with redis.pubsub() as pubsub:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from redis.exceptions import (
@@ -10,6 +13,7 @@ from redis.exceptions import (
     ClusterDownError,
     ConnectionError,
     NoPermissionError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     TimeoutError,
@@ -20,11 +24,18 @@ from tenacity import wait_random_exponential
 from fairlead.errors import Conflict, FairleadError, Unavailable
 from fairlead.redis.greeting import WrongLayout
 
+log = logging.getLogger(__name__)
+
+
+class TooFewCopies(RedisError):
+    """Fewer replicas of Redis than asked for have confirmed a message in time."""
+
+
 ELSEWHERE: Final = (AskError, TryAgainError, ClusterDownError)
 """What a node of a cluster says that does not have the key, or not whole, or not now; it has done nothing."""
 
-AWAY: Final = (ConnectionError, TimeoutError, ReadOnlyError, *ELSEWHERE, OSError)
-"""Redis cannot be reached, is starting, is no longer the master, or no longer that of the key."""
+AWAY: Final = (ConnectionError, TimeoutError, ReadOnlyError, TooFewCopies, *ELSEWHERE, OSError)
+"""Redis cannot be reached, is starting, is no longer the master, or no longer that of the key, or its replicas lag."""
 
 BACK_OFF: Final = wait_random_exponential(multiplier=0.05, max=0.5)
 """How long to wait before trying again: the longer it takes, the longer, and never in step with others."""
@@ -34,7 +45,7 @@ _FOR_GOOD = (AuthenticationError, NoPermissionError)
 
 def is_passing(error: BaseException) -> bool:
     """Whether trying again a little later makes sense."""
-    return isinstance(error, AWAY) and not isinstance(error, _FOR_GOOD)
+    return (isinstance(error, AWAY) and not isinstance(error, _FOR_GOOD)) or _lacks_replicas(error)
 
 
 def unavailable(error: BaseException | None, **detail: object) -> FairleadError:
@@ -42,7 +53,40 @@ def unavailable(error: BaseException | None, **detail: object) -> FairleadError:
     if isinstance(error, WrongLayout):
         return Conflict(str(error))
     if isinstance(error, _FOR_GOOD):
-        return Unavailable("Redis does not accept our credentials, or forbids the command", **detail)
-    if isinstance(error, RedisError) and not is_passing(error):
-        return Unavailable(f"Redis refuses: {str(error)[:200]}", **detail)
+        _report(str(error))
+    if isinstance(error, RedisError):
+        for is_meant, sentence in _SENTENCES:
+            if is_meant(error):
+                return Unavailable(sentence, **detail)
+        if not is_passing(error):
+            return Unavailable(f"Redis refuses: {str(error)[:200]}", **detail)
     return Unavailable("Redis cannot be reached; try again", **detail)
+
+
+def _lacks_replicas(error: BaseException | None) -> bool:
+    """Whether the server has fewer good replicas than its own ``min-replicas-to-write``."""
+    return str(error).startswith("NOREPLICAS")
+
+
+@lru_cache(maxsize=64)
+def _report(refusal: str) -> None:
+    """Log what Redis forbids, each sentence once: it stays forbidden, and whoever needs it asks again and again."""
+    log.error("redis forbids what is needed; compare its ACL with deploy/redis-acl.conf: %s", refusal[:200])
+
+
+_SENTENCES: Final[tuple[tuple[Callable[[RedisError], bool], str], ...]] = (
+    (
+        lambda error: isinstance(error, _FOR_GOOD),
+        "Redis does not accept our credentials, or forbids the command",
+    ),
+    (
+        lambda error: isinstance(error, TooFewCopies),
+        "stored, but not on enough replicas of Redis; sending it again with the same id is harmless",
+    ),
+    (_lacks_replicas, "Redis takes no writes while it lacks replicas (min-replicas-to-write); try again"),
+    (
+        lambda error: isinstance(error, OutOfMemoryError),
+        "Redis has no memory left (maxmemory), so nothing was stored; try again when there is",
+    ),
+)
+"""Errors of Redis that deserve a sentence of their own."""

@@ -10,6 +10,8 @@ local term = redis.call('GET', KEYS[4]) or '0'
 if epoch then
   local first = redis.call('ZSCORE', KEYS[3], ARGV[7])
   if first then
+    -- A write, since WAIT waits for those of its own connection, and the first publish may have come over another.
+    redis.call('EXPIRE', KEYS[3], ARGV[5])
     return {tonumber(first), epoch .. '.' .. term, 1, 0}
   end
 else
