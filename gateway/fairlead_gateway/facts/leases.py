@@ -100,6 +100,8 @@ class Leases:
         if self._is_held and not self._is_seated:
             await self._settle_in()
         if self._is_held:
+            # Last: a replica that Redis does not let do its work must not be taken for ready.
+            self._lane.call("PUBLISH", self._names.probe(self._replica), "1")
             await self._seats.settle_debts()
 
     async def _settle_in(self) -> None:

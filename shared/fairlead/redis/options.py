@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from inspect import signature
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
@@ -19,6 +20,14 @@ from fairlead.redis.timed import TIMED
 CONNECT_SECONDS: Final = 5.0
 
 _SPACES = re.compile(r"\s+")
+
+_UNINTRODUCED: Final[dict[str, Any]] = (
+    {"driver_info": None}
+    if "driver_info" in signature(redis.connection.AbstractConnection.__init__).parameters
+    else {"lib_name": None, "lib_version": None}
+)
+"""Keeps redis-py from telling its name and version: two commands, and a right that no server before 7.2 can give."""
+
 _PLACED: Final = {
     redis.connection.Connection: PlacedConnection,
     redis.connection.SSLConnection: PlacedSSLConnection,
@@ -58,6 +67,7 @@ def _options(url: str, client_name: str, answer_seconds: float | None) -> tuple[
     options: dict[str, Any] = {
         "client_name": _SPACES.sub("-", client_name),
         "protocol": 2,
+        **_UNINTRODUCED,
         "socket_connect_timeout": min(CONNECT_SECONDS, answer_seconds or CONNECT_SECONDS),
         "socket_timeout": answer_seconds,
     }

@@ -41,6 +41,7 @@ BACK_OFF: Final = wait_random_exponential(multiplier=0.05, max=0.5)
 """How long to wait before trying again: the longer it takes, the longer, and never in step with others."""
 
 _FOR_GOOD = (AuthenticationError, NoPermissionError)
+_FORBIDDEN_IN_SCRIPTS = ("ACL failure in script", "The user executing the script can't")
 
 
 def is_passing(error: BaseException) -> bool:
@@ -52,9 +53,9 @@ def unavailable(error: BaseException | None, **detail: object) -> FairleadError:
     """What a caller is told when *error* was the last word."""
     if isinstance(error, WrongLayout):
         return Conflict(str(error))
-    if isinstance(error, _FOR_GOOD):
-        _report(str(error))
     if isinstance(error, RedisError):
+        if _is_forbidden(error):
+            _report(str(error))
         for is_meant, sentence in _SENTENCES:
             if is_meant(error):
                 return Unavailable(sentence, **detail)
@@ -68,17 +69,19 @@ def _lacks_replicas(error: BaseException | None) -> bool:
     return str(error).startswith("NOREPLICAS")
 
 
+def _is_forbidden(error: BaseException) -> bool:
+    """Whether our user may not do it, or there is no such user; what a script may not do comes as a plain error."""
+    return isinstance(error, _FOR_GOOD) or str(error).startswith(_FORBIDDEN_IN_SCRIPTS)
+
+
 @lru_cache(maxsize=64)
 def _report(refusal: str) -> None:
     """Log what Redis forbids, each sentence once: it stays forbidden, and whoever needs it asks again and again."""
-    log.error("redis forbids what is needed; compare its ACL with deploy/redis-acl.conf: %s", refusal[:200])
+    log.error("redis forbids what is needed; ACL LOG there names it, deploy/redis-acl.conf has all: %s", refusal[:120])
 
 
 _SENTENCES: Final[tuple[tuple[Callable[[RedisError], bool], str], ...]] = (
-    (
-        lambda error: isinstance(error, _FOR_GOOD),
-        "Redis does not accept our credentials, or forbids the command",
-    ),
+    (_is_forbidden, "Redis does not accept our credentials, or forbids the command"),
     (
         lambda error: isinstance(error, TooFewCopies),
         "stored, but not on enough replicas of Redis; sending it again with the same id is harmless",
