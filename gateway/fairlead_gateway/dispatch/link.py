@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
 import structlog
-from redis.asyncio.connection import parse_url
+from redis.asyncio.connection import SSLConnection, parse_url
 from redis.exceptions import RedisError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
@@ -191,15 +191,12 @@ class Link:
 
 
 def _tls(target: dict[str, Any]) -> ssl.SSLContext | None:
-    """The TLS context that a ``rediss://`` URL asks for, with the same options that redis-py reads."""
-    if "connection_class" not in target:
+    """
+    The TLS context that a ``rediss://`` URL asks for, made by redis-py, so that both read its options alike.
+
+    Made anew for every connection: certificates in files may have been replaced.
+    """
+    if target.get("connection_class") is not SSLConnection:
         return None
-    context = ssl.create_default_context(cafile=target.get("ssl_ca_certs"))
-    if target.get("ssl_cert_reqs") in ("none", "CERT_NONE"):
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif target.get("ssl_check_hostname") in (False, "false", "False"):
-        context.check_hostname = False
-    if certificate := target.get("ssl_certfile"):
-        context.load_cert_chain(certificate, target.get("ssl_keyfile"))
-    return context
+    options = {name: value for name, value in target.items() if name.startswith("ssl_")}
+    return SSLConnection(**options).ssl_context.get()

@@ -48,6 +48,7 @@ class RedisReader(asyncio.Protocol):
         self._parser = hiredis.Reader()
         self._transport: asyncio.Transport | None = None
         self._greetings: list[asyncio.Future[object]] = []
+        self._end: Exception | None = None
         loop = asyncio.get_running_loop()
         self._loop = loop
         self.lost: asyncio.Future[None] = loop.create_future()
@@ -61,6 +62,7 @@ class RedisReader(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._end = exc
         if not self.lost.done():
             self.lost.set_result(None)
         for greeting in self._greetings:
@@ -109,7 +111,7 @@ class RedisReader(asyncio.Protocol):
             reply = await answer
         except asyncio.CancelledError:
             if self.lost.done():
-                raise ConnectionError("Redis hung up during the greeting") from None
+                raise ConnectionError(f"Redis hung up during the greeting: {self._end or 'no reason given'}") from None
             raise
         if isinstance(reply, Exception):
             raise ConnectionError(f"Redis refused {command[0]}: {reply}")

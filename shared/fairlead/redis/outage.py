@@ -55,7 +55,9 @@ def unavailable(error: BaseException | None, **detail: object) -> FairleadError:
         return Conflict(str(error))
     if isinstance(error, RedisError):
         if _is_forbidden(error):
-            _report(str(error))
+            _report("redis forbids what is needed; ACL LOG there names it, deploy/redis-acl.conf has all", str(error))
+        if _is_tls(error):
+            _report("redis cannot be reached over TLS", str(error))
         for is_meant, sentence in _SENTENCES:
             if is_meant(error):
                 return Unavailable(sentence, **detail)
@@ -74,10 +76,15 @@ def _is_forbidden(error: BaseException) -> bool:
     return isinstance(error, _FOR_GOOD) or str(error).startswith(_FORBIDDEN_IN_SCRIPTS)
 
 
+def _is_tls(error: BaseException) -> bool:
+    """Whether one side does not accept the other's certificate, or both have no version of TLS in common."""
+    return "[SSL" in str(error)
+
+
 @lru_cache(maxsize=64)
-def _report(refusal: str) -> None:
-    """Log what Redis forbids, each sentence once: it stays forbidden, and whoever needs it asks again and again."""
-    log.error("redis forbids what is needed; ACL LOG there names it, deploy/redis-acl.conf has all: %s", refusal[:120])
+def _report(what: str, why: str) -> None:
+    """Log what waiting does not cure, each sentence once: whoever needs it asks again and again."""
+    log.error("%s: %s", what, why[:200])
 
 
 _SENTENCES: Final[tuple[tuple[Callable[[RedisError], bool], str], ...]] = (
@@ -86,6 +93,7 @@ _SENTENCES: Final[tuple[tuple[Callable[[RedisError], bool], str], ...]] = (
         lambda error: isinstance(error, TooFewCopies),
         "stored, but not on enough replicas of Redis; sending it again with the same id is harmless",
     ),
+    (_is_tls, "Redis cannot be reached over TLS: a certificate, its host name or who signed it is not accepted"),
     (_lacks_replicas, "Redis takes no writes while it lacks replicas (min-replicas-to-write); try again"),
     (
         lambda error: isinstance(error, OutOfMemoryError),
