@@ -71,7 +71,7 @@ class Greeting:
 
         layout = self._names.layout
         owned = None if self._owned is None else list(self._owned())
-        *terms, _, partitions = yield [
+        *terms, written, partitions = yield [
             *([self._term(range(PARTITIONS))] if owned is None else self.term_commands(owned)),
             ("SET", layout, PARTITIONS, "NX"),
             ("GET", layout),
@@ -80,6 +80,8 @@ class Greeting:
             _unless_refused(terms[0])
         else:
             self._check_owned(owned, terms)
+        if partitions is None:
+            _unless_refused(written)
         if not isinstance(partitions, MovedError) and int(_unless_refused(partitions)) != PARTITIONS:
             raise WrongLayout(f"{layout} says {int(partitions)} partitions, this version has {PARTITIONS}")
         yield []

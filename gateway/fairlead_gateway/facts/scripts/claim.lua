@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Take one dead replica to sweep after; each is given to exactly one caller until that one's own claim runs out.
 -- KEYS: 1 replicas (sorted set by end of lease, ms)  2 sweeping (sorted set by end of claim, ms)
 --       3 facts of the caller (hash)

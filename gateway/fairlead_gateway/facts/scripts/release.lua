@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Free the seat of one connection; harmless when it is free already.
 -- KEYS: 1 conns (hash: connection id -> seat)  2 online (set of users)
 -- ARGV: 1 user id  2 connection id

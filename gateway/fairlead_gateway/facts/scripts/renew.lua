@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Renew the lease of a replica.
 -- KEYS: 1 replicas (sorted set: replica scored by the end of its lease, ms)  2 sweeping (sorted set by end of claim, ms)
 --       3 facts of the replica (hash); "since" says since when its lease has not run out

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Removes consumers that are gone for good from a group; in one step, since removing one that was just given
 -- an entry would lose it.
 -- KEYS 1 stream

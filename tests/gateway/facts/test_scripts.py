@@ -1,0 +1,135 @@
+"""Every Lua script, the gateway's and the shared ones, on every server at hand and in both of its forms."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from fairlead.names import Names, partition_of
+from fairlead.redis import scripts as shared
+from fairlead.redis.scripts import load
+from fairlead_gateway.facts.lane import SCRIPTS
+from tests.support.redis import Server, debian_binary, valkey_binary
+
+Run = Callable[[str, Sequence[str], Sequence[object]], Awaitable[Any]]
+
+NAMES = Names("scripts")
+DURABLE = NAMES.of_durable("user:42")
+SEAT = (NAMES.conns("42"), NAMES.online(partition_of("user:42")))
+LEASE = (NAMES.replicas, NAMES.sweeping, NAMES.replica("r1"))
+
+PACKAGES = {
+    path.name.removesuffix(".lua"): package
+    for package in (shared.__name__, SCRIPTS)
+    for path in files(package).iterdir()
+    if path.name.endswith(".lua")
+}
+
+
+async def publish(run: Run, redis: Redis) -> None:
+    def args(message_id: str) -> tuple[object, ...]:
+        return NAMES.pubsub("user:42"), 100, 60, 1, 60, "epoch", message_id, b"envelope"
+
+    await redis.set(NAMES.term(partition_of("user:42")), "term")
+    first, again = [await run("publish", DURABLE, args("m-1")) for _ in range(2)]
+    second = await run("publish", DURABLE, args("m-2"))
+    assert (first, again) == ([1, b"epoch.term", 0, 0], [1, b"epoch.term", 1, 0])
+    assert second == [2, b"epoch.term", 0, 0]
+    assert await redis.zrange(NAMES.seen("user:42"), 0, -1) == [b"m-2"], "one id is remembered"
+
+
+async def read(run: Run, redis: Redis) -> None:
+    new = await run("read", DURABLE, (60, "epoch", "", 0, "", 0))
+    await publish(run, redis)
+    top = await run("read", DURABLE, (60, "other", "", 0, "", 0))
+    since = await run("read", DURABLE, (60, "other", "epoch.term", 1, "m-1", 10))
+    forked = await run("read", DURABLE, (60, "other", "epoch.before", 1, "m-x", 10))
+    assert new == [0, b"epoch.0", b"", 0, []]
+    assert top == [2, b"epoch.term", b"m-2", 0, []]
+    assert (since[3], [entry[0] for entry in since[4]]) == (1, [b"2-0"])
+    assert forked[3:] == [0, []]
+
+
+async def term(run: Run, redis: Redis) -> None:
+    keys = [NAMES.term(1), NAMES.term(2)]
+    written = await run("term", keys, ())
+    assert await redis.mget(keys) == [written, written]
+    assert written.decode() in (await redis.info("replication"))["master_replid"]
+
+
+async def forget(run: Run, redis: Redis) -> None:
+    await redis.xgroup_create(NAMES.ingress, "group", mkstream=True)
+    await redis.xgroup_createconsumer(NAMES.ingress, "group", "gone")
+    assert await run("forget", [NAMES.ingress], ("group", 60_000)) == 0
+    assert await run("forget", [NAMES.ingress], ("group", -1)) == 1
+
+
+async def admit(run: Run, redis: Redis) -> None:
+    def args(connection: str, policy: str) -> tuple[object, ...]:
+        return "42", connection, f"{connection[1:]} r1 phone", 2, policy
+
+    assert await run("admit", SEAT, args("c1", "refuse")) == [1, 0]
+    assert await run("admit", SEAT, args("c2", "refuse")) == [1, 1]
+    assert await run("admit", SEAT, args("c3", "refuse")) == [0, 2]
+    assert await run("admit", SEAT, args("c3", "evict")) == [1, 2, b"c1"]
+    assert await run("admit", SEAT, args("c4", "single")) == [1, 2, b"c2", b"c3"]
+    assert await redis.smembers(SEAT[1]) == {b"42"}
+
+
+async def release(run: Run, redis: Redis) -> None:
+    await run("admit", SEAT, ("42", "c1", "1 r1 phone", 2, "keep"))
+    assert await run("release", SEAT, ("42", "c1")) == [1, 0]
+    assert await run("release", SEAT, ("42", "c1")) == [0, 0]
+    assert not await redis.exists(*SEAT)
+
+
+async def renew(run: Run, redis: Redis) -> None:
+    assert [await run("renew", LEASE, ("r1", 10_000)) for _ in range(2)] == [0, 1]
+    await redis.zrem(NAMES.replicas, "r1")
+    await redis.zadd(NAMES.sweeping, {"r1": 2**52})
+    assert await run("renew", LEASE, ("r1", 10_000)) == -1
+
+
+async def claim(run: Run, redis: Redis) -> None:
+    await redis.zadd(NAMES.replicas, {"r1": 2**52, "dead": 1})
+    assert await run("claim", LEASE, (10_000, "r1", 1000)) is None, "it has just come to live itself"
+    await redis.hset(NAMES.replica("r1"), "since", 1)
+    assert await run("claim", LEASE, (10_000, "r1", 1000)) == b"dead"
+    assert await run("claim", LEASE, (10_000, "r1", 1000)) is None
+
+
+SCENES = {scene.__name__: scene for scene in (publish, read, term, forget, admit, release, renew, claim)}
+
+
+@pytest.fixture(scope="module", params=["valkey", "redis"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    binary = valkey_binary() if request.param == "valkey" else debian_binary()
+    if binary is None:
+        pytest.skip("needs Debian's redis-server")
+    with Server(binary=binary) as server:
+        yield server
+
+
+@pytest.fixture
+async def empty(server: Server) -> AsyncIterator[Redis]:
+    redis = Redis.from_url(server.url)
+    await redis.flushall()
+    yield redis
+    await redis.aclose()
+
+
+def test_every_script_has_a_scene() -> None:
+    assert set(SCENES) == set(PACKAGES)
+
+
+@pytest.mark.parametrize("is_modern", [True, False], ids=["modern", "old"])
+@pytest.mark.parametrize("name", sorted(SCENES))
+async def test_a_script_does_the_same_on_every_server(empty: Redis, name: str, is_modern: bool) -> None:
+    async def run(script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        return await empty.eval(load(script, PACKAGES[script]).text(is_modern).source, len(keys), *keys, *args)
+
+    await SCENES[name](run, empty)
