@@ -123,7 +123,7 @@ class Ingress:
     async def _look_round(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if state.attempt_number == 1:
-            log.warning("ingress interrupted: %s", type(error).__name__)
+            log.warning("ingress interrupted: %s: %s", type(error).__name__, error)
         await self._shards.refresh(error)
 
     def _redis(self, stream: str) -> Redis:

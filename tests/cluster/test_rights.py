@@ -301,6 +301,19 @@ def _complaints(replica: Replica) -> list[str]:
     return [line for line in replica.log.splitlines() if re.search("redis forbids|redis refuses to be heard", line)]
 
 
+async def test_one_right_less_is_told_where_it_is_missed(binary: str, tmp_path: Path) -> None:
+    with guarded(binary, tmp_path) as server:
+        async with administrator(server) as admin:
+            await admin.execute_command("ACL", "SETUSER", "gateway", "-xreadgroup", "-getdel")
+            with replicas(1, url_of(server, "gateway"), PREFIX) as (replica,):
+                async with client(f"{replica.url}?ticket={'t' * 22}") as nobody:
+                    assert (await nobody.closed())[0] == 4102
+                assert len(_complaints(replica)) == 1
+                assert replica.log.count("ingress interrupted: NoPermissionError") == 1
+
+            assert {"xreadgroup", "getdel"} <= {entry["object"] for entry in await admin.acl_log()}
+
+
 async def test_a_backend_that_lacks_a_right_is_told_at_once(binary: str, tmp_path: Path) -> None:
     with guarded(binary, tmp_path) as server:
         async with fairlead.connect(url_of(server, "writer"), prefix=PREFIX, timeout_seconds=60) as fl:

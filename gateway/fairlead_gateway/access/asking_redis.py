@@ -9,7 +9,7 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from fairlead.errors import Unavailable
+from fairlead.redis.outage import unavailable
 
 DEADLINE_SECONDS: Final = 2.0
 
@@ -21,4 +21,4 @@ async def asking_redis() -> AsyncIterator[None]:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield
     except (RedisError, OSError) as error:
-        raise Unavailable("Redis did not answer; nothing was changed, try again") from error
+        raise unavailable(error) from error
