@@ -108,7 +108,7 @@ async def test_a_master_that_lacks_replicas_says_so_and_is_waited_for(binary: st
 
 
 def test_without_replicas_or_durable_messages_nothing_is_asked() -> None:
-    durable, ephemeral = Outgoing("m-1", 0, b"", is_durable=True), Outgoing("m-2", b"", is_durable=False)
+    durable, ephemeral = Outgoing("m-1", 0, b"", is_durable=True), Outgoing("m-2", 0, b"", is_durable=False)
 
     assert Copies(0, 5.0).question([durable]) == b""
     assert Copies(2, 5.0).question([ephemeral]) == b""
