@@ -181,7 +181,7 @@ class Assembly:
     def readiness(self) -> dict[str, bool]:
         """Everything that must be true before clients should be sent here (ADM-5)."""
         return {
-            "redis": self.is_running and self._links.is_up,
+            "redis": self.is_running and self._links.is_up and self._leases.is_held,
             "hears_itself": self._links.hears_itself,
             "open": self.endpoint.is_open and not self._turns_away,
         }

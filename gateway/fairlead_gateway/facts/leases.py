@@ -60,6 +60,11 @@ class Leases:
         self._is_seated = False
 
     @property
+    def is_held(self) -> bool:
+        """Whether Redis lets us keep a lease and write down who we are, as it must for every connection."""
+        return self._is_held and self._is_seated
+
+    @property
     def _beat_seconds(self) -> float:
         return min(2.0, self._lease_seconds / 3.3)
 
@@ -100,8 +105,6 @@ class Leases:
         if self._is_held and not self._is_seated:
             await self._settle_in()
         if self._is_held:
-            # Last: a replica that Redis does not let do its work must not be taken for ready.
-            self._lane.call("PUBLISH", self._names.probe(self._replica), "1")
             await self._seats.settle_debts()
 
     async def _settle_in(self) -> None:
