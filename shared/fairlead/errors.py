@@ -68,6 +68,6 @@ class HandlerTimeout(FairleadError):
 
 
 class Unavailable(FairleadError):
-    """Redis cannot be reached; nothing was stored. Try again."""
+    """Redis cannot be reached or takes nothing; ``detail["unknown"]`` where it may have stored it. Try again."""
 
     code = "unavailable"
