@@ -31,6 +31,7 @@ NAMES = Names(PREFIX)
 
 ACTIONS: dict[str, dict[str, Any]] = {
     "ping": {},
+    "ack": {"message_ids": ["m-unknown"], "channel": "user:ann", "offset": 0},
     "subscribe": {"channels": ["topic:t", "session:s", "instance:i", "task:k", "device:d"]},
     "unsubscribe": {"channels": ["topic:t"]},
     "join_session": {"session_id": "s2"},
@@ -174,6 +175,10 @@ async def _send_all(fl: Backend, fay: Client) -> None:
         await sending("s3", message)
     await fl.send_to_connection(str(fay.frames[0]["connection_id"]), message)
     await fl.broadcast(message)
+    waiting = asyncio.ensure_future(fl.send_to_user("fay", message, message_id="m-ack", requires_ack=True))
+    await fay.until(lambda frame: frame.get("id") == "m-ack")
+    await fay.ask("ack", message_ids=["m-ack"])
+    assert (await waiting).id == "m-ack"
     async with fl.batch():
         await fl.send_to_user("fay", message)
         await fl.send_to_topic("t", message)
@@ -185,6 +190,8 @@ def _send_all_sync(fl: SyncBackend) -> None:
     for sending in (fl.send_to_user, fl.send_to_session, fl.send_to_instance, fl.send_to_topic):
         sending("fay", {"type": "sync"})
     fl.broadcast({"type": "sync"})
+    unheard = fl.send_to_user("nobody", {"type": "sync"}, requires_ack=True, ack_timeout=0.3)
+    assert unheard.status == "expired"
     fl.revoke_session("s4", ["fay"])
     assert fl.is_online("fay") and "fay" in fl.online_users() and fl.presence("user:fay")
 

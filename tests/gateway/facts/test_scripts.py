@@ -102,7 +102,68 @@ async def claim(run: Run, redis: Redis) -> None:
     assert await run("claim", LEASE, (10_000, "r1", 1000)) is None
 
 
-SCENES = {scene.__name__: scene for scene in (publish, read, term, forget, admit, release, renew, claim)}
+RECORD, AWAITED = NAMES.pubsub("user:42") + ":record", NAMES.pubsub("user:42") + ":awaited"
+
+
+async def expect(run: Run, redis: Redis) -> None:
+    state, by, left = await run("expect", [RECORD, AWAITED], ("reply", 60_000, 60_000, "m-1"))
+    assert (state, by) == (b"pending", b"") and 59_000 < left <= 60_000
+    assert await redis.zrange(AWAITED, 0, -1) == [b"m-1"]
+
+
+async def outcome(run: Run, redis: Redis) -> None:
+    assert await run("outcome", [RECORD], ()) == [b"", b"", 0]
+    await redis.hset(RECORD, mapping={"state": "pending", "deadline": 1})
+    assert await run("outcome", [RECORD], ()) == [b"expired", b"", 0]
+
+
+async def acknowledge(run: Run, redis: Redis) -> None:
+    assert await run("acknowledge", [RECORD, AWAITED], ("me", "m-1")) == [b"unknown", b""]
+    await expect(run, redis)
+    first, again = [await run("acknowledge", [RECORD, AWAITED], ("me", "m-1")) for _ in range(2)]
+    assert (first, again) == ([b"delivered", b"reply"], [b"duplicate", b""])
+    assert await run("outcome", [RECORD], ()) == [b"delivered", b"me", 0]
+
+
+async def awaited(run: Run, redis: Redis) -> None:
+    await publish(run, redis)
+    keys = (AWAITED, *DURABLE[2:1:-1], DURABLE[1], DURABLE[3])
+    assert await run("awaited", keys, (9, "", 10)) == []
+    await redis.zadd(AWAITED, {"m-2": 2**52})
+    assert await run("awaited", keys, (2, "epoch.term", 10)) == [b"m-2"]
+    assert await run("awaited", keys, (2, "epoch.before", 10)) == []
+
+
+async def cursor(run: Run, redis: Redis) -> None:
+    keys = (NAMES.pubsub("user:42") + ":cursor", DURABLE[0], DURABLE[1], DURABLE[3])
+    assert await run("cursor", keys, ("phone", "", 1, "-", "move", 60, 2)) is None
+    await publish(run, redis)
+    assert await run("cursor", keys, ("phone", "", 1, "-", "move", 60, 2)) == b"epoch.term 1 m-1"
+    assert await run("cursor", keys, ("phone", "epoch.term", 2, "m-2", "move", 60, 2)) == b"epoch.term 2 m-2"
+    assert await run("cursor", keys, ("phone", "epoch.term", 1, "m-1", "move", 60, 2)) == b"epoch.term 2 m-2"
+    for device in ("laptop", "watch"):
+        await run("cursor", keys, (device, "", 1, "-", "begin", 60, 2))
+    assert await redis.hlen(keys[0]) == 2
+
+
+SCENES = {
+    scene.__name__: scene
+    for scene in (
+        publish,
+        read,
+        term,
+        forget,
+        admit,
+        release,
+        renew,
+        claim,
+        expect,
+        outcome,
+        acknowledge,
+        awaited,
+        cursor,
+    )
+}
 
 
 @pytest.fixture(scope="module", params=["valkey", "redis"])
