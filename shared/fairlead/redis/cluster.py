@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from random import shuffle
 from typing import Any, Final, NamedTuple
 
 from redis.exceptions import AskError
@@ -14,6 +15,9 @@ QUESTIONS: Final = (("CLUSTER", "INFO"), ("CLUSTER", "SLOTS"))
 
 ANSWER_SECONDS: Final = 1.0
 """How long one node may take to tell what it knows."""
+
+ASKED: Final = 5
+"""Nodes that are asked at once; not always the same, so that it is no matter if some are away."""
 
 _EPOCH = re.compile(r"cluster_current_epoch:(\d+)")
 
@@ -39,9 +43,12 @@ def layout(info: Any, slots: Any, asked: HostPort) -> Layout:
     return Layout("cluster_state:ok" in text, int(epoch[1]) if epoch else 0, ranges)
 
 
-def hinted(error: BaseException | None) -> list[HostPort]:
-    """The node that *error* says we should have asked."""
-    return [(error.host, error.port)] if isinstance(error, AskError) and error.host else []
+def worth_asking(known: Iterable[HostPort], error: BaseException | None) -> list[HostPort]:
+    """Some of the nodes that are *known*, in no order; first the one that *error* says we should have asked."""
+    hint = [(error.host, error.port)] if isinstance(error, AskError) and error.host else []
+    others = [*{*known} - {*hint}]
+    shuffle(others)
+    return [*hint, *others][:ASKED]
 
 
 def believed(layouts: Iterable[Layout]) -> Layout | None:

@@ -44,8 +44,17 @@ class Service(Place):
 
         :raises ConnectionError: too few sentinels can be reached, or they do not agree.
         """
-        asked = await asyncio.gather(*(self._ask(host) for host in self.address.hosts))
-        return self._elected([answer for answers in asked for answer in answers])
+        asked = [asyncio.ensure_future(self._ask(host)) for host in self.address.hosts]
+        answers: list[HostPort | None] = []
+        try:
+            for answered in asyncio.as_completed(asked):
+                answers += await answered
+                if found := self._settled(answers):
+                    return found
+        finally:
+            for one in asked:
+                one.cancel()
+        return self._elected(answers)
 
     def locate_sync(self) -> HostPort:
         """As `locate`; asks one sentinel after the other, until enough agree."""
@@ -56,8 +65,8 @@ class Service(Place):
             except (RedisError, OSError):
                 continue
             answers.append(_answer(reply))
-            if len(answers) > len(self.address.hosts) // 2 and elected(answers, len(self.address.hosts)):
-                break
+            if found := self._settled(answers):
+                return found
         return self._elected(answers)
 
     async def _ask(self, host: HostPort) -> list[HostPort | None]:
@@ -68,12 +77,18 @@ class Service(Place):
             return []
         return [_answer(reply)]
 
+    def _settled(self, answers: Sequence[HostPort | None]) -> HostPort | None:
+        """What so many say already that the others cannot outvote them."""
+        for answer, votes in Counter(answers).most_common(1):
+            if votes > len(self.address.hosts) // 2:
+                return answer
+        return None
+
     def _elected(self, answers: Sequence[HostPort | None]) -> HostPort:
         found = elected(answers, len(self.address.hosts))
         if found is None:
             reached = f"{len(answers)} of {len(self.address.hosts)} sentinels reached"
             raise ConnectionError(f"no master of {self.address.service} is agreed upon ({reached})")
-        self.host, self.port = found
         return found
 
 

@@ -15,7 +15,7 @@ from fairlead.redis.address import Address, Kind, addresses
 from fairlead.redis.atlas import NOWHERE, ROUNDS, Atlas, SomeCommand, grouped
 from fairlead.redis.calls import Call, try_all
 from fairlead.redis.cluster import ANSWER_SECONDS as NODE_SECONDS
-from fairlead.redis.cluster import QUESTIONS, Layout, believed, hinted, layout
+from fairlead.redis.cluster import QUESTIONS, Layout, believed, layout, worth_asking
 from fairlead.redis.connect import ANSWER_SECONDS, open_async
 from fairlead.redis.connection import new_connection
 from fairlead.redis.greeting import Greeting, greeting_of
@@ -131,14 +131,14 @@ class Cluster(Shards):
         self._learning: asyncio.Task[None] | None = None
 
     async def refresh(self, error: BaseException | None = None) -> None:
-        """Ask every node that we know; whoever needs it at the same time waits for the same answers."""
+        """Ask some nodes; whoever needs it at the same time waits for the same answers."""
         task, loop = self._learning, asyncio.get_running_loop()
         if task is None or task.done() or task.get_loop() is not loop:
             task = self._learning = loop.create_task(self._learn(error), name="cluster map")
         await asyncio.shield(task)
 
     async def _learn(self, error: BaseException | None) -> None:
-        hosts = dict.fromkeys((*hinted(error), *self._nodes, *self._address.hosts))
+        hosts = worth_asking((*self._nodes, *self._address.hosts), error)
         told = await asyncio.gather(*(self._ask_node(host) for host in hosts))
         if found := believed(one for some in told for one in some):
             await self._adopt(found)

@@ -14,7 +14,7 @@ from fairlead.redis.address import Address, Kind, addresses
 from fairlead.redis.atlas import NOWHERE, ROUNDS, Atlas, SomeCommand, grouped
 from fairlead.redis.calls import Arguments, run_sync
 from fairlead.redis.cluster import ANSWER_SECONDS as NODE_SECONDS
-from fairlead.redis.cluster import QUESTIONS, Layout, hinted, layout
+from fairlead.redis.cluster import QUESTIONS, Layout, layout, worth_asking
 from fairlead.redis.connect import ANSWER_SECONDS, open_sync
 from fairlead.redis.connection import pooled
 from fairlead.redis.greeting import Greeting, greeting_of
@@ -102,7 +102,7 @@ class SyncCluster(SyncShards):
     def refresh(self, error: BaseException | None = None) -> None:
         """Ask one node after the other, until one tells of a whole cluster."""
         with self._learning:
-            for host in dict.fromkeys((*hinted(error), *self._nodes, *self._address.hosts)):
+            for host in worth_asking((*self._nodes, *self._address.hosts), error):
                 found = self._ask_node(host)
                 if found is not None and found.is_ok:
                     self._adopt(found)
