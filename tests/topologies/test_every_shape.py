@@ -10,6 +10,10 @@ import pytest
 
 import fairlead
 from fairlead.backend import Backend
+from fairlead.names import Names
+from fairlead.redis.shards import open_shards
+from fairlead_gateway.facts.lane import Lane
+from fairlead_gateway.facts.seats import Seats
 from tests.support.client import Client, connected
 from tests.support.redis import Server
 from tests.support.replica import Replica, replicas
@@ -120,3 +124,26 @@ async def _not_ready(replica: Replica) -> None:
     async with asyncio.timeout(6):
         while replica.is_ready():
             await asyncio.sleep(0.05)
+
+
+async def test_a_seat_that_cannot_be_freed_stays_written_down_for_whoever_sweeps(names: Names) -> None:
+    with Server() as one, Server() as other:
+        shards = open_shards(f"{one.url},{other.url}", names)
+        lane = Lane(shards, answer_seconds=1)
+        seats = Seats(lane, names, "r1")
+        fleet = shards.find(names.replicas)
+        user = next(user for user in USERS if shards.find(names.conns(user)) is not fleet)
+        away = other if fleet is not None and fleet.name.endswith(f":{one.port}/0") else one
+        await seats.admit("c1", user, "", [], limit=5, policy="refuse")
+
+        away.stop()
+        with pytest.raises(fairlead.Unavailable):
+            await seats.release("c1", user, [])
+        (held,) = await shards.ask(("HKEYS", names.replica_conns("r1")))
+        away.start()
+        await seats.settle_debts()
+        (left,) = await shards.ask(("HKEYS", names.replica_conns("r1")))
+        await lane.aclose()
+        await shards.aclose()
+
+    assert (held, left) == ([b"c1"], [])

@@ -74,6 +74,9 @@ class Seats:
         self._owed[connection_id] = (user_id, channels)
         released = self._lane.run(_RELEASE, self._keys(user_id), (user_id, connection_id))
         gone = [self._lane.call("HDEL", self._names.here(channel), connection_id) for channel in channels]
+        if not self._lane.is_ordered:
+            # What is written down of it goes last, or nobody could sweep after us.
+            await asyncio.gather(released, *gone)
         gone.append(self._lane.call("HDEL", self._held_key, connection_id))
         await asyncio.gather(released, *gone)
         self._owed.pop(connection_id, None)
@@ -106,7 +109,9 @@ class Seats:
         """Show the connection in *channels* no more; if Redis is away, until the connection itself is released."""
         for channel in channels:
             self._lane.call("HDEL", self._names.here(channel), connection_id)
-        self._hold(connection_id, user_id, all_channels)
+        if self._lane.is_ordered:
+            # Among several Redis the one of a channel may be away: then whoever sweeps must find it written down.
+            self._hold(connection_id, user_id, all_channels)
 
     async def who_is_in(self, channel: str) -> list[Member]:
         """Connections in *channel*, those of dead replicas left out."""
