@@ -28,6 +28,12 @@ MISTAKES = {
     "channel of unknown kind": (("send", "room:42", HELLO), {}, Status.USAGE, "room"),
     "channel with a space": (("send", "user:4 2", HELLO), {}, Status.USAGE, "128"),
     "redis is away": (("send", "user:42", HELLO), {"REDIS_URL": "redis://127.0.0.1:1/0"}, Status.UNAVAILABLE, ""),
+    "redis is a cluster among others": (
+        ("serve",),
+        {"REDIS_URL": "redis+cluster://:hunter2@h1,redis://h2", "JWT_SECRET": "9f86d081884c7d659a2feaa0c55ad015"},
+        Status.CONFIGURATION,
+        "refused to start: FAIRLEAD_REDIS_URL: a cluster stands alone",
+    ),
     "redis address is none": (("send", "user:42", HELLO), {"REDIS_URL": "x"}, Status.CONFIGURATION, "redis://"),
     "redis address is none to serve": (
         ("serve",),

@@ -161,6 +161,7 @@ class Cluster:
             if number < len(self.masters):
                 last = min(SLOTS, (number + 1) * share) - 1
                 redis.execute_command("CLUSTER", "ADDSLOTSRANGE", number * share, last)
+        for redis in connections:
             for other in self.nodes:
                 redis.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, self._buses[other.port])
         wait_until(lambda: all(self._is_whole(redis) for redis in connections), SECONDS, "the cluster is whole")

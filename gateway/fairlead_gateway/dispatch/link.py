@@ -46,7 +46,7 @@ class Link:
 
     :param url: credentials and options, and where to connect to unless *place* says.
     :param shard: by which *interest* knows what is to be heard here.
-    :param astray: called when a channel turns out to live elsewhere.
+    :param astray: called when a channel lives elsewhere, or may: when it is not heard any more.
     :param what: is linked to, for the log; only ``redis`` is asked whether it is the master.
     """
 
@@ -102,6 +102,7 @@ class Link:
                 reader.abort()
             self.losses += 1
             log.warning(f"{self._what} is not heard any more", losses=self.losses)
+            self._astray()
 
     def hold(self) -> None:
         """Stop reading until `release`: fan-outs under way have more than enough to do."""
