@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import fairlead
@@ -27,7 +27,7 @@ class Stage:
         self._round = 0
 
     async def until_all_are_reached(self, seconds: float) -> float:
-        """How long until one message to each user arrives, sent again and again."""
+        """How long it takes, *seconds* at most, until a message to each user arrives that is sent again and again."""
         self._round += 1
         kind, began = f"knock-{self._round}", time.monotonic()
         async with asyncio.timeout(seconds):
@@ -74,45 +74,50 @@ async def sync_send(url: str, prefix: str, user: str) -> int:
     return await asyncio.to_thread(send)
 
 
-async def test_a_killed_master_behind_sentinels(prefix: str, record_property: Callable[[str, object], None]) -> None:
+async def test_a_killed_master_behind_sentinels(prefix: str) -> None:
     with Sentinels() as sentinels:
         async with stage(sentinels.url, prefix) as on:
             with fairlead.connect_sync(sentinels.url, prefix=prefix, timeout_seconds=15) as sync:
                 sync.send_to_user(USERS[0], {"type": "before"})
                 sentinels.master.stop()
-                took = await on.until_all_are_reached(20)
+                await on.until_all_are_reached(20)
                 await asyncio.to_thread(sync.send_to_user, USERS[0], {"type": "after"})
             await on.until_ready()
             await sync_send(sentinels.url, prefix, USERS[1])
-            record_property("whole again after seconds", round(took, 2))
 
 
-async def test_a_master_demoted_by_sentinels_though_nothing_is_wrong(
-    prefix: str, record_property: Callable[[str, object], None]
-) -> None:
+async def test_a_master_that_hangs_behind_sentinels(prefix: str) -> None:
+    """Nobody is told by a closed connection: whatever waits for the old master must be torn away from it."""
+    with Sentinels() as sentinels:
+        async with stage(sentinels.url, prefix) as on:
+            hung = sentinels.master
+            hung.freeze()
+            await on.until_all_are_reached(20)
+            await on.until_ready()
+            hung.thaw()
+            assert await on.until_all_are_reached(10) < 5
+
+
+async def test_a_master_demoted_by_sentinels_though_nothing_is_wrong(prefix: str) -> None:
     with Sentinels() as sentinels:
         async with stage(sentinels.url, prefix) as on:
             await asyncio.to_thread(sentinels.failover)
-            took = await on.until_all_are_reached(20)
+            await on.until_all_are_reached(20)
             await on.until_ready()
-            record_property("whole again after seconds", round(took, 2))
 
 
-async def test_a_killed_master_of_a_cluster(prefix: str, record_property: Callable[[str, object], None]) -> None:
+async def test_a_killed_master_of_a_cluster(prefix: str) -> None:
     with Cluster(replicas=1) as cluster:
         async with stage(cluster.url, prefix) as on:
             with fairlead.connect_sync(cluster.url, prefix=prefix, timeout_seconds=15) as sync:
                 sync.send_to_user(USERS[0], {"type": "before"})
                 cluster.owner_of(on.backend._names.pubsub(f"user:{USERS[0]}")).stop()
-                took = await on.until_all_are_reached(30)
+                await on.until_all_are_reached(30)
                 await asyncio.to_thread(sync.send_to_user, USERS[0], {"type": "after"})
             await on.until_ready()
-            record_property("whole again after seconds", round(took, 2))
 
 
-async def test_a_channel_that_moves_under_publishes_is_heard_again_at_once(
-    prefix: str, record_property: Callable[[str, object], None]
-) -> None:
+async def test_a_channel_that_moves_under_publishes_is_heard_again_at_once(prefix: str) -> None:
     names, user = Names(prefix), USERS[0]
     with Cluster() as cluster:
         async with stage(cluster.url, prefix) as on:
@@ -125,9 +130,7 @@ async def test_a_channel_that_moves_under_publishes_is_heard_again_at_once(
 
             await asyncio.to_thread(cluster.move_slot, key, after)
             moved_at = len(sent)
-            began = time.monotonic()
             await on.clients[user].until(lambda frame: frame.get("content", 0) > moved_at, 2)
-            took = time.monotonic() - began
 
             publishing.cancel()
             await asyncio.gather(publishing, return_exceptions=True)
@@ -136,7 +139,6 @@ async def test_a_channel_that_moves_under_publishes_is_heard_again_at_once(
             offsets = [frame["offset"] for frame in on.clients[user].frames if frame["type"] == "tick"]
             assert sent == list(range(1, len(sent) + 1)), "offsets went on where they were"
             assert offsets == sorted(set(offsets))
-            record_property("whole again after seconds", round(took, 2))
 
 
 async def _publish_for_ever(backend: Backend, user: str, sent: list[int]) -> None:

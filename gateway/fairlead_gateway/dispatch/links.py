@@ -148,6 +148,8 @@ class Links:
         self._astray.clear()
         if now == self._map and not is_astray:
             return
+        if None in now and now != self._map:
+            log.warning("nobody is known to have some channels", partitions=now.count(None))
         self._map = now
         for gone in [shard for shard in self._ears if shard not in now]:
             self._end(gone)
