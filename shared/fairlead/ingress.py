@@ -16,7 +16,7 @@ from fairlead.errors import FairleadError, InvalidMessage
 from fairlead.messages import SYSTEM, checked_sender, push
 from fairlead.names import Names, checked_channel
 from fairlead.publisher import Publisher
-from fairlead.redis.atlas import NOWHERE
+from fairlead.redis.atlas import nowhere
 from fairlead.redis.calls import run
 from fairlead.redis.scripts import load
 from fairlead.redis.shards import Shards, shards_of
@@ -130,7 +130,7 @@ class Ingress:
         """Where *stream* is now."""
         shard = self._shards.find(stream)
         if shard is None:
-            raise NOWHERE
+            raise nowhere()
         return shard.redis
 
     async def _round(self) -> None:

@@ -17,7 +17,7 @@ from fairlead.errors import FairleadError, Unavailable
 from fairlead.names import DURABLE_KINDS, Names, partition_of
 from fairlead.outgoing import Outgoing
 from fairlead.publication import BATCH_MESSAGES, SCRIPT, Publications, evalsha
-from fairlead.redis.atlas import NOWHERE, grouped
+from fairlead.redis.atlas import grouped, nowhere
 from fairlead.redis.connection import has_ended
 from fairlead.redis.outage import BACK_OFF, is_passing
 from fairlead.redis.roads import Roads
@@ -248,7 +248,7 @@ class _Road:
                 return
             groups = grouped(batch, lambda posted: self._shards.partitions[posted.partition])
             errors = await asyncio.gather(*(self._exchange_at(*group) for group in groups), return_exceptions=True)
-        errors += [posted.elsewhere or NOWHERE for posted in batch if posted.fate is None]
+        errors += [posted.elsewhere or nowhere() for posted in batch if posted.fate is None]
         for error in errors:
             if error is not None:
                 raise error

@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from fairlead.errors import Unavailable
 from fairlead.ids import uuid7
 from fairlead.names import Names
-from fairlead.redis.atlas import NOWHERE
+from fairlead.redis.atlas import nowhere
 from fairlead.redis.calls import Call
 from fairlead.redis.shards import Shards, shards_of
 
@@ -197,7 +197,7 @@ class Replies:
         if self._connection is None:
             shard = self._shards.find(self.address)
             if shard is None:
-                raise NOWHERE
+                raise nowhere()
             # Redis answers when there is something to tell; our own time limit knows how long that may take.
             self._connection = await shard.connect()
         return self._connection

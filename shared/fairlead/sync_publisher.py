@@ -15,7 +15,7 @@ from fairlead.errors import FairleadError
 from fairlead.names import partition_of
 from fairlead.outgoing import Outgoing
 from fairlead.publication import BATCH_MESSAGES, SCRIPT, Publications, evalsha
-from fairlead.redis.atlas import NOWHERE, grouped
+from fairlead.redis.atlas import grouped, nowhere
 from fairlead.redis.connection import pooled
 from fairlead.redis.outage import BACK_OFF, is_passing
 from fairlead.redis.sync_shards import SyncShard, SyncShards, sync_shards_of
@@ -113,7 +113,7 @@ class SyncPublisher:
                         _load_script(connection, shard)
             except (RedisError, OSError) as error:
                 errors.append(error)
-        errors += [message.elsewhere or NOWHERE for message in batch if message.fate is None]
+        errors += [message.elsewhere or nowhere() for message in batch if message.fate is None]
         if errors:
             raise errors[0]
 

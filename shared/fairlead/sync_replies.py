@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from fairlead.ids import uuid7
 from fairlead.names import Names
-from fairlead.redis.atlas import NOWHERE
+from fairlead.redis.atlas import nowhere
 from fairlead.redis.connection import new_sync_connection
 from fairlead.redis.sync_shards import SyncShards, sync_shards_of
 from fairlead.replies import ANSWER_SECONDS, LOOK_SECONDS, TOGETHER, heard
@@ -64,7 +64,7 @@ class SyncReplies:
         if self._connection is None:
             shard = self._shards.find(self.address)
             if shard is None:
-                raise NOWHERE
+                raise nowhere()
             self._connection = new_sync_connection(shard.redis, LOOK_SECONDS + ANSWER_SECONDS)
             self._connection.connect()
         connection = self._connection

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from fairlead.errors import Unavailable
-from fairlead.redis.atlas import NOWHERE, first_key, grouped
+from fairlead.redis.atlas import first_key, grouped, nowhere
 from fairlead.redis.connection import Connection, has_ended
 from fairlead.redis.greeting import Greeting
 from fairlead.redis.outage import ELSEWHERE, unavailable
@@ -136,7 +136,7 @@ class _Road:
             errors = await self._round(batch)
             batch = [asked for asked in batch if not asked.answer.done()]
             if batch and time() >= until:
-                _settle_all(batch, unavailable(NOWHERE))
+                _settle_all(batch, unavailable(nowhere()))
                 return
             if errors or batch:
                 await self._shards.refresh(errors[0] if errors else None)

@@ -14,8 +14,6 @@ T = TypeVar("T")
 
 SomeCommand: TypeAlias = Sequence[Any]
 
-NOWHERE: Final = ClusterDownError("no master is known for this key")
-
 KEYLESS: Final = frozenset({"TIME", "PING", "ECHO", "INFO"})
 """Commands without a key; asked where the fleet's keys live, so that all ask the same server."""
 
@@ -57,6 +55,11 @@ class Atlas(Generic[S]):
     def of_command(self, command: SomeCommand) -> S | None:
         """The shard that *command* is for, by its first key."""
         return self.find(first_key(command) or self.fleet_key)
+
+
+def nowhere() -> ClusterDownError:
+    """What is said of a key that nobody is known to have."""
+    return ClusterDownError("no master is known for this key")
 
 
 def first_key(command: SomeCommand) -> str | None:

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from fairlead.names import Names
 from fairlead.redis.address import Address, Kind, addresses
-from fairlead.redis.atlas import NOWHERE, ROUNDS, Atlas, SomeCommand, grouped
+from fairlead.redis.atlas import ROUNDS, Atlas, SomeCommand, grouped, nowhere
 from fairlead.redis.calls import Call, try_all
 from fairlead.redis.cluster import ANSWER_SECONDS as NODE_SECONDS
 from fairlead.redis.cluster import QUESTIONS, Layout, believed, layout, worth_asking
@@ -90,7 +90,7 @@ class Shards(Atlas[Shard]):
         perform: Callable[[Shard, Sequence[T]], Awaitable[list[Any]]],
     ) -> list[Any]:
         """What *perform* returns for each of *things*, done where it lives; following those that have moved."""
-        answers: list[Any] = [NOWHERE] * len(things)
+        answers: list[Any] = [nowhere()] * len(things)
 
         async def do(shard: Shard, ats: list[int]) -> None:
             for at, answer in zip(ats, await perform(shard, [things[at] for at in ats]), strict=True):

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from fairlead.names import Names
 from fairlead.redis.address import Address, Kind, addresses
-from fairlead.redis.atlas import NOWHERE, ROUNDS, Atlas, SomeCommand, grouped
+from fairlead.redis.atlas import ROUNDS, Atlas, SomeCommand, grouped, nowhere
 from fairlead.redis.calls import Arguments, run_sync
 from fairlead.redis.cluster import ANSWER_SECONDS as NODE_SECONDS
 from fairlead.redis.cluster import QUESTIONS, Layout, layout, worth_asking
@@ -47,7 +47,7 @@ class SyncShards(Atlas[SyncShard]):
 
     def ask(self, *commands: SomeCommand) -> list[Any]:
         """As `fairlead.redis.shards.Shards.ask`; one shard after the other."""
-        answers: list[Any] = [NOWHERE] * len(commands)
+        answers: list[Any] = [nowhere()] * len(commands)
         for _ in range(ROUNDS):
             missing = [at for at, answer in enumerate(answers) if isinstance(answer, ELSEWHERE)]
             for shard, ats in grouped(missing, lambda at: self.of_command(commands[at])):
@@ -65,7 +65,7 @@ class SyncShards(Atlas[SyncShard]):
 
     def run(self, script: Script, keys: Sequence[str], args: Arguments = ()) -> Any:
         """What *script* returns, executed once; it is followed to where its keys have moved."""
-        error: Exception = NOWHERE
+        error: Exception = nowhere()
         for _ in range(ROUNDS):
             shard = self.find(keys[0])
             try:
