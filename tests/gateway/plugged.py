@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from fairlead_gateway import WebSocketManager
 
 
@@ -12,4 +14,12 @@ class Greeter:
         manager.register_handler("greet", lambda message, context: {"greeting": f"hello {context.user_id}"})
 
 
+class Staller:
+    """Answers ``stall``, after the loop has stood for as long as the message says."""
+
+    def install(self, manager: WebSocketManager) -> None:
+        manager.register_handler("stall", lambda message, context: time.sleep(message["seconds"]))
+
+
 greeter = Greeter()
+staller = Staller()
