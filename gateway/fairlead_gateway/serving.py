@@ -9,10 +9,10 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import structlog
 import uvicorn
@@ -21,7 +21,7 @@ from fairlead_gateway import logs
 from fairlead_gateway.assembly import wire_limits
 from fairlead_gateway.listener import listening_socket
 from fairlead_gateway.manager import WebSocketManager
-from fairlead_gateway.server import server_config
+from fairlead_gateway.server import BACKLOG, server_config
 from fairlead_gateway.settings import Settings
 from fairlead_gateway.watchdog import Watchdog
 
@@ -33,8 +33,10 @@ SPARE_FILES: Final = 256
 GC_THRESHOLDS: Final = (100_000, 50, 100)
 """Rare collections: looking through tens of thousands of lasting connections costs more than what is found."""
 
-
 READY_POLL_SECONDS: Final = 0.02
+
+LATECOMERS_SECONDS: Final = 0.2
+"""How long clients that were accepted before the door was shut may take to say what they want, and still be let in."""
 
 
 class Supervised(NamedTuple):
@@ -76,6 +78,22 @@ def settle_memory() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
+def waiting_in(listener: socket.socket) -> Iterator[socket.socket]:
+    """Accept all who wait in *listener* now, for the event loop to talk to."""
+    listener.setblocking(False)
+    for _ in range(BACKLOG):
+        try:
+            client, _ = listener.accept()
+        except ConnectionAbortedError:
+            continue  # left while waiting
+        except BlockingIOError:
+            return
+        except OSError as error:
+            log.warning("not all who waited were accepted", why=str(error))
+            return
+        yield client
+
+
 class ReplicaServer(uvicorn.Server):
     """
     uvicorn's server with our signals: the first one moves its clients elsewhere and ends it, the second ends it now.
@@ -92,11 +110,13 @@ class ReplicaServer(uvicorn.Server):
         self._tasks: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        # Before uvicorn says that it has started: from then on a signal needs both.
+        self._loop = asyncio.get_running_loop()
+        self._listeners = sockets or []
         await super().startup(sockets)
         settle_memory()
-        host, port = (sockets or [])[0].getsockname()[:2]
+        host, port = self._listeners[0].getsockname()[:2]
         log.info("listening", host=host, port=port, process=os.getpid())
-        self._loop = asyncio.get_running_loop()
         if seconds := self._manager.settings.watchdog_seconds:
             Watchdog(seconds).start()
         if self._supervised is not None and self._supervised.ready >= 0:
@@ -116,11 +136,29 @@ class ReplicaServer(uvicorn.Server):
             self._manager.turn_away()
             log.info("draining", connections=len(self._manager.pool), seconds=settings.drain_seconds)
             await asyncio.sleep(settings.drain_linger_seconds)
-            for server in self.servers:
-                server.close()
+            await self._shut_the_door()
             await self._manager.drain()
         finally:
             self.should_exit = True
+
+    async def _shut_the_door(self) -> None:
+        """
+        Accept nobody any more; who waits already is accepted and let in, and moves with the others.
+
+        The kernel would reset whoever waits in a listener that is closed, though it has told them that they are
+        connected. What remains is the time between the last look and the close: microseconds.
+        """
+        accepted = [client for listener in self._listeners for client in waiting_in(listener)]
+        for server in self.servers:
+            server.close()
+        talks = (self._loop.connect_accepted_socket(self._protocol, client) for client in accepted)
+        await asyncio.gather(*talks, return_exceptions=True)  # who has left meanwhile fails alone
+        await asyncio.sleep(LATECOMERS_SECONDS)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """What uvicorn makes for each connection that it accepts by itself (0.54)."""
+        make = cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         log.info("stopping", connections=len(self.server_state.connections))

@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import fairlead
 from tests.support.client import client, connected
@@ -19,6 +20,7 @@ CLIENTS = 300
 WINDOW_SECONDS = 3.0
 BUCKETS = 6
 READERS_SECONDS = 20.0
+WAITING = 100
 
 
 async def test_sockets_move_evenly_with_a_pause_each_and_nothing_is_left(redis_url: str, prefix: str) -> None:
@@ -88,6 +90,22 @@ async def test_a_drain_while_redis_hangs_ends_in_time(own_server: Server, prefix
     assert took < 1 + 5
 
 
+async def test_who_waits_to_be_accepted_when_the_door_shuts_is_let_in_and_moved(redis_url: str, prefix: str) -> None:
+    with Replica(redis_url, prefix, drain_linger_seconds=0, drain_seconds=1) as replica:
+        replica.freeze()
+        # The kernel tells them that they are connected; the replica has yet to hear of it.
+        waiting = [asyncio.create_task(_answer(replica.port, _upgrade(f"w{number}"))) for number in range(WAITING)]
+        while (await asyncio.to_thread(_unaccepted, replica.port)) < WAITING:
+            await asyncio.sleep(0.02)
+        os.kill(replica.pid, signal.SIGTERM)
+        replica.thaw()
+        answers = await asyncio.gather(*waiting)
+        assert replica.process is not None
+        assert await asyncio.to_thread(replica.process.wait, 10) == 0
+
+    assert all(b"connection_established" in answer and b"drain: " in answer for answer in answers)
+
+
 def test_a_second_signal_ends_a_drain_now(redis_url: str, prefix: str) -> None:
     with Replica(redis_url, prefix, drain_linger_seconds=60) as replica:
         os.kill(replica.pid, signal.SIGTERM)
@@ -101,14 +119,42 @@ def test_a_second_signal_ends_a_drain_now(redis_url: str, prefix: str) -> None:
     assert time.monotonic() - began < 1
 
 
+async def _answer(port: int, request: bytes) -> bytes:
+    """All that is said to *request* until the close."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        said = b""
+        async with asyncio.timeout(READERS_SECONDS):
+            while b"drain: " not in said and (more := await reader.read(4096)):
+                said += more
+        return said
+    finally:
+        writer.close()
+
+
+def _upgrade(user: str) -> bytes:
+    return (
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        f"Authorization: Bearer {token(user)}\r\n\r\n"
+    ).encode()
+
+
+def _unaccepted(port: int) -> int:
+    """How many connections to *port* the kernel holds that nobody has accepted."""
+    listens = "0A"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, queues = line.split()[:5]
+        if state == listens and int(local.partition(":")[2], 16) == port:
+            return int(queues.partition(":")[2], 16)
+    return 0
+
+
 def _deaf(port: int, number: int) -> socket.socket:
     """A client that reads nothing, though a reply larger than its buffer waits for it."""
     one = socket.socket()
     one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     one.connect(("127.0.0.1", port))
-    one.sendall(
-        b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-        b"Authorization: Bearer " + token(f"deaf-{number}").encode() + b"\r\n\r\n"
-    )
+    one.sendall(_upgrade(f"deaf-{number}"))
     return one
