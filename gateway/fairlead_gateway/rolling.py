@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Final
 
@@ -20,11 +20,17 @@ READY_SECONDS: Final = 30.0
 
 
 class Fleet:
-    """Children of the same program, kept alive, and replaced on demand."""
+    """
+    Children of the same program, kept alive, and replaced on demand.
 
-    def __init__(self, commands: Sequence[Command], patience: Patience) -> None:
+    :param lent: files of ours that they use, closed as soon as all shall end: a listener that nobody accepts from any
+        more would keep newcomers waiting, who could be somewhere else.
+    """
+
+    def __init__(self, commands: Sequence[Command], patience: Patience, lent: ExitStack) -> None:
         self._commands = commands
         self._patience = patience
+        self._lent = lent
         self._asked = asyncio.Event()
 
     def roll(self) -> None:
@@ -40,10 +46,11 @@ class Fleet:
         try:
             async with asyncio.TaskGroup() as tasks:
                 keepers = [tasks.create_task(keep(command, self._patience)) for command in self._commands]
-                while True:
-                    await self._asked.wait()
-                    self._asked.clear()
-                    await self._roll(tasks, keepers)
+                with self._lent:
+                    while True:
+                        await self._asked.wait()
+                        self._asked.clear()
+                        await self._roll(tasks, keepers)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
 
@@ -65,7 +72,11 @@ class Fleet:
         hears, says = os.pipe()
         is_ready = False
         try:
-            process = await self._spawn(command, says)
+            try:
+                process = await self._spawn(command, says)
+            except OSError as error:
+                log.error("no new process", process=command.name, why=str(error))
+                return None
             try:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(READY_SECONDS):

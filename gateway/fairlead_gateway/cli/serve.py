@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from types import FrameType
 from typing import Annotated, Final
 
 import typer
@@ -75,10 +76,17 @@ _USES: Final[Mapping[str, Callable[[Settings], object]]] = {
 
 
 def _serve_one(settings: Settings) -> None:
+    for number in STOPPING:
+        signal.signal(number, _not_begun)
     # Here, not above: the server weighs most of a second, and every other command does without it.
     from fairlead_gateway.serving import serve as serve_here
 
     serve_here(settings)
+
+
+def _not_begun(number: int, frame: FrameType | None) -> None:
+    """A signal that comes before there is anything to end."""
+    sys.exit(Status.OK)
 
 
 async def _serve_many(settings: Settings, workers: int) -> None:
@@ -92,7 +100,7 @@ async def _serve_many(settings: Settings, workers: int) -> None:
             port = listener.getsockname()[1]
             commands.append(_lent(replica(environment(settings, port, number), number), listener.fileno()))
         patience = Patience(settings.drain_linger_seconds + settings.drain_seconds + SPARE_SECONDS)
-        fleet = Fleet(commands, patience)
+        fleet = Fleet(commands, patience, sockets.pop_all())
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, fleet.roll)
         await until_stopped(fleet.run(), patience, [number for number in STOPPING if number != signal.SIGHUP])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from random import Random
 
 from starlette.types import Receive, Scope, Send
@@ -22,7 +21,7 @@ from fairlead_gateway.pool.moves import delay_ms
 from fairlead_gateway.pool.socket import Socket
 from fairlead_gateway.sessions import leaving, opening
 from fairlead_gateway.sessions.draining import Seated, move
-from fairlead_gateway.sessions.frames import Connect, Position
+from fairlead_gateway.sessions.frames import Connect
 from fairlead_gateway.sessions.opening import Place, Refused
 from fairlead_gateway.sessions.receiver import Receiver
 from fairlead_gateway.sessions.replica import Replica
@@ -76,7 +75,7 @@ class Endpoint:
             self._lobby.wait(socket, identity, place)
             return
         format = Format.of(opened.subprotocol, socket.deflates)
-        greeting = await self._open(socket, format, identity, place, {})
+        greeting = await opening.open_connection(self._replica, socket, format, identity, place, {})
         try:
             # Not before: accepted and greeted at once, a client hears both in one packet.
             await _accept(send, opened)
@@ -94,7 +93,10 @@ class Endpoint:
 
     def _check_open(self) -> None:
         if not self.is_open:
-            raise Refused(codes.DRAIN, str(delay_ms(self._replica.settings.drain_seconds, self._random)))
+            raise Refused(codes.DRAIN, self._delay())
+
+    def _delay(self) -> str:
+        return str(delay_ms(self._replica.settings.drain_seconds, self._random))
 
     async def _identity(self, opened: Opening) -> Identity | None:
         """Who it is; None to wait for the first frame."""
@@ -119,28 +121,17 @@ class Endpoint:
     async def _enter_from_lobby(self, visitor: Visitor, frame: Connect) -> Connection | None:
         """The first frame of a client that came without credentials, or wanted to recover before going live."""
         try:
+            self._check_open()
             named = await self._named(visitor.identity, frame)
             identity = named.on_device(frame.device_id or "")
-            format = Format.of(visitor.socket.subprotocol, visitor.socket.deflates)
-            greeting = await self._open(visitor.socket, format, identity, visitor.place, frame.recover)
+            socket, place = visitor.socket, visitor.place
+            format = Format.of(socket.subprotocol, socket.deflates)
+            greeting = await opening.open_connection(self._replica, socket, format, identity, place, frame.recover)
         except Refused as refused:
-            visitor.socket.close(refused.close.code, refused.close.reason(refused.text))
+            visitor.close(refused.close, refused.text)
             return None
-        self._welcome(visitor.socket, greeting)
+        self._welcome(socket, greeting)
         return greeting.connection
-
-    async def _open(
-        self, socket: Socket, format: Format, identity: Identity, place: Place, recover: Mapping[str, Position]
-    ) -> opening.Greeting:
-        """As `opening.open_connection`; who comes while the replica begins to drain is sent elsewhere."""
-        self._check_open()
-        greeting = await opening.open_connection(self._replica, socket, format, identity, place, recover)
-        try:
-            self._check_open()
-        except Refused as refused:
-            leaving.gone(self._replica, greeting.connection, refused.close.code, str(refused))
-            raise
-        return greeting
 
     async def _named(self, identity: Identity | None, frame: Connect) -> Identity:
         """Whom a ``connect`` frame speaks for, on top of what the upgrade said."""
@@ -154,7 +145,11 @@ class Endpoint:
         return named
 
     def _welcome(self, socket: Socket, greeting: opening.Greeting) -> None:
+        """Let the connection go live; who came in while the replica began to drain is sent elsewhere."""
         connection = greeting.connection
+        if not self.is_open:
+            leaving.end(self._replica, connection, codes.DRAIN, self._delay())
+            return
         opening.go_live(self._replica, greeting)
         socket.attach(self._receiver, connection)
         if connection.joined:

@@ -30,13 +30,15 @@ class Visitor:
 
     __slots__ = ("deadline", "early", "identity", "is_entering", "is_gone", "place", "socket")
 
-    def __init__(self, socket: Socket, identity: Identity | None, place: Place, deadline: asyncio.TimerHandle) -> None:
+    deadline: asyncio.TimerHandle
+
+    def __init__(self, socket: Socket, identity: Identity | None, place: Place) -> None:
         self.socket = socket
         self.identity = identity
         self.place = place
-        self.deadline = deadline
         self.is_entering = False
         self.is_gone = False
+        """Whether it is here no more: closed, let in, or left by itself."""
         self.early: list[tuple[bytes, bool]] = []
         """What came behind ``connect`` in the same breath; the connection will hear it first."""
 
@@ -66,14 +68,12 @@ class Lobby:
     def wait(self, socket: Socket, identity: Identity | None, place: Place) -> None:
         """Give *socket* its time to say ``connect``."""
         seconds = self._replica.settings.auth_timeout_seconds
-        deadline = asyncio.get_running_loop().call_later(seconds, self._too_late, socket)
-        visitor = Visitor(socket, identity, place, deadline)
+        visitor = Visitor(socket, identity, place)
+        visitor.deadline = asyncio.get_running_loop().call_later(
+            seconds, visitor.close, codes.AUTH_TIMEOUT, f"no connect frame within {seconds:g} s"
+        )
         self.visitors.add(visitor)
         socket.attach(self, visitor)
-
-    def _too_late(self, socket: Socket) -> None:
-        seconds = self._replica.settings.auth_timeout_seconds
-        socket.close(codes.AUTH_TIMEOUT.code, codes.AUTH_TIMEOUT.reason(f"no connect frame within {seconds:g} s"))
 
     # -- Listener --------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ class Lobby:
         try:
             connect = self._read(owner.socket, payload, is_text)
         except FairleadError as error:
-            owner.socket.close(codes.BAD_REQUEST.code, codes.BAD_REQUEST.reason(error.message))
+            owner.close(codes.BAD_REQUEST, error.message)
             return
         owner.socket.pause_reading()
         self._replica.tasks.start(self._admit(owner, connect), name="enter from lobby")
@@ -104,7 +104,7 @@ class Lobby:
         try:
             connection = await self._enter(owner, connect)
         except BaseException:
-            owner.socket.close(codes.INTERNAL_ERROR.code, codes.INTERNAL_ERROR.reason("not let in, try again"))
+            owner.close(codes.INTERNAL_ERROR, "not let in, try again")
             raise
         if connection is None:
             return
@@ -112,6 +112,7 @@ class Lobby:
         if owner.is_gone:
             leaving.gone(self._replica, connection, 1006, "left while entering")
             return
+        owner.is_gone = True
         for payload, is_text in owner.early:
             self._receiver.message(connection, payload, is_text)
         owner.socket.resume_reading()
@@ -123,8 +124,7 @@ class Lobby:
         owner.socket.abort()
 
     def flooded(self, owner: Visitor) -> None:
-        owner.deadline.cancel()
-        owner.socket.close(codes.FLOODING.code, codes.FLOODING.reason("too many control frames"))
+        owner.close(codes.FLOODING, "too many control frames")
 
     def closed(self, owner: Visitor, code: int, reason: str) -> None:
         self.visitors.discard(owner)
