@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from fairlead_gateway.cli.output import Status
 from tests.support.processes import alive_in_group, children_of, ended
-from tests.support.redis import free_port
+from tests.support.redis import Server, free_port
 from tests.support.replica import SECRET, Replica, environment, token, wait_until
 
 SECONDS = 60.0
@@ -100,6 +100,46 @@ def test_a_second_signal_ends_a_replica_now(redis_url: str, prefix: str) -> None
 
         assert replica.process is not None
         assert replica.process.wait(timeout=10) in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_before_anything_has_started_ends_it_in_order(prefix: str, number: signal.Signals) -> None:
+    replica = Replica(f"redis://127.0.0.1:{free_port()}/0", prefix)
+    replica.launch()
+    try:
+        wait_until(lambda: catches(replica.pid, signal.SIGHUP), SECONDS, "it listens to signals")
+        began = time.monotonic()
+
+        os.kill(replica.pid, number)
+
+        assert replica.process is not None
+        assert replica.process.wait(timeout=10) == 0
+        assert time.monotonic() - began < 3
+        assert "Traceback" not in replica.log and "AttributeError" not in replica.log
+    finally:
+        replica.close()
+
+
+@pytest.mark.parametrize("state", ["away", "hangs"])
+def test_a_signal_while_redis_does_not_answer_ends_it_in_order(own_server: Server, prefix: str, state: str) -> None:
+    own_server.stop() if state == "away" else own_server.freeze()
+    replica = Replica(own_server.url, prefix)
+    replica.launch()
+    try:
+        replica.wait_listening()
+        began = time.monotonic()
+
+        assert replica.stop() == 0
+        assert time.monotonic() - began < 5
+    finally:
+        replica.close()
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether *pid* has a handler of its own for this signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
 def test_a_taken_port_is_told_in_one_line(redis_url: str, prefix: str) -> None:
@@ -246,6 +286,54 @@ def test_sigterm_during_a_roll_ends_everything_in_order(fleet: subprocess.Popen[
     assert fleet.wait(timeout=SECONDS) == 0
     assert all(map(ended, workers))
     assert '"event":"rolled"' not in (tmp_path / "log").read_text()
+
+
+def test_a_successor_that_dies_leaves_the_old_worker_in_place(fleet: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    before = children_of(fleet.pid)
+    fleet.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(children_of(fleet.pid)) == 3, SECONDS, "a successor is being started")
+
+    os.kill((set(children_of(fleet.pid)) - set(before)).pop(), signal.SIGKILL)
+
+    wait_until(lambda: '"event":"roll given up' in (tmp_path / "log").read_text(), SECONDS, "the roll is given up")
+    assert children_of(fleet.pid) == before
+    assert connected_workers(port_of(fleet)) == {"w-1", "w-2"}
+
+    fleet.send_signal(signal.SIGHUP)
+
+    wait_until(lambda: '"event":"rolled"' in (tmp_path / "log").read_text(), SECONDS, "the next roll works")
+    assert not {*before} & {*children_of(fleet.pid)}
+
+
+def test_sigterm_while_an_old_worker_drains_moves_everybody(fleet: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    port = port_of(fleet)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(client(f"ws://127.0.0.1:{port}/ws", f"u{at}")) for at in range(20)]
+        fleet.send_signal(signal.SIGHUP)
+        wait_until(lambda: '"event":"draining"' in (tmp_path / "log").read_text(), SECONDS, "an old worker drains")
+        workers = children_of(fleet.pid)
+
+        fleet.terminate()
+
+        wait_until(lambda: refuses(port), SECONDS, "newcomers are refused")
+        assert fleet.poll() is None, "they are refused at once, not at the end"
+        for one in clients:
+            with pytest.raises(ConnectionClosed) as end:
+                while one.recv(timeout=10):
+                    pass
+            assert end.value.rcvd is not None and end.value.rcvd.code == 4200
+
+    assert fleet.wait(timeout=SECONDS) == 0
+    assert len(workers) == 3 and all(map(ended, workers))
+
+
+def refuses(port: int) -> bool:
+    """Whether nobody listens on *port*."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            return False
+    except ConnectionRefusedError:
+        return True
 
 
 def test_a_port_of_somebody_else_is_not_shared(fleet: subprocess.Popen[bytes], redis_url: str, prefix: str) -> None:
