@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
 import socket
 import time
+import urllib.error
+import urllib.request
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -90,6 +93,26 @@ async def test_a_drain_while_redis_hangs_ends_in_time(own_server: Server, prefix
     assert took < 1 + 5
 
 
+async def test_while_it_lingers_it_lets_in_and_delivers_as_ever(redis_url: str, prefix: str) -> None:
+    with Replica(redis_url, prefix, drain_linger_seconds=2, drain_seconds=0.5) as replica:
+        async with connected(replica.url, "u") as one, fairlead.connect(redis_url, prefix=prefix) as backend:
+            os.kill(replica.pid, signal.SIGTERM)
+            while (said := await asyncio.to_thread(_readiness, replica))["open"]:
+                await asyncio.sleep(0.02)
+            assert said == {"redis": True, "hears_itself": True, "open": False}
+            assert await asyncio.to_thread(replica.status, "/readyz") == 503
+            async with connected(replica.url, "u") as other:
+                await backend.send_to_user("u", {"type": "notice", "content": "still here"})
+
+                for each in (one, other):
+                    assert (await each.until("notice"))["content"] == "still here"
+                    assert (await each.ask("ping"))["type"] == "pong"
+                for each in (one, other):
+                    assert (await each.closed())[0] == 4200
+        assert replica.process is not None
+        assert await asyncio.to_thread(replica.process.wait, 10) == 0
+
+
 async def test_who_waits_to_be_accepted_when_the_door_shuts_is_let_in_and_moved(redis_url: str, prefix: str) -> None:
     with Replica(redis_url, prefix, drain_linger_seconds=0, drain_seconds=1) as replica:
         replica.freeze()
@@ -117,6 +140,17 @@ def test_a_second_signal_ends_a_drain_now(redis_url: str, prefix: str) -> None:
         assert replica.process is not None
         assert replica.process.wait(timeout=10) == 128 + signal.SIGTERM
     assert time.monotonic() - began < 1
+
+
+def _readiness(replica: Replica) -> dict[str, bool]:
+    """The checks that ``/readyz`` tells."""
+    try:
+        with urllib.request.urlopen(f"{replica.http}/readyz", timeout=5) as answer:
+            said = json.load(answer)
+    except urllib.error.HTTPError as error:
+        said = json.load(error)
+    checks: dict[str, bool] = said["checks"]
+    return checks
 
 
 async def _answer(port: int, request: bytes) -> bytes:
