@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from typing import Final
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 UNACKNOWLEDGED_MS: Final = 20_000
 """How long a client's machine may leave our bytes unacknowledged, or its window shut, before the kernel hangs up."""
@@ -36,3 +41,19 @@ def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.so
         listener.close()
         raise PortTaken(host, port) from error
     return listener
+
+
+def waiting_in(listener: socket.socket, most: int) -> Iterator[socket.socket]:
+    """Accept those who wait in *listener* now, up to *most*, for the event loop to talk to."""
+    listener.setblocking(False)
+    for _ in range(most):
+        try:
+            client, _ = listener.accept()
+        except ConnectionAbortedError:
+            continue  # left while waiting
+        except BlockingIOError:
+            return
+        except OSError as error:
+            log.warning("not all who waited were accepted", why=str(error))
+            return
+        yield client

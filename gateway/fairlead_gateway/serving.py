@@ -19,7 +19,7 @@ import uvicorn
 
 from fairlead_gateway import logs
 from fairlead_gateway.assembly import wire_limits
-from fairlead_gateway.listener import listening_socket
+from fairlead_gateway.listener import listening_socket, waiting_in
 from fairlead_gateway.manager import WebSocketManager
 from fairlead_gateway.server import BACKLOG, server_config
 from fairlead_gateway.settings import Settings
@@ -78,22 +78,6 @@ def settle_memory() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def waiting_in(listener: socket.socket) -> Iterator[socket.socket]:
-    """Accept all who wait in *listener* now, for the event loop to talk to."""
-    listener.setblocking(False)
-    for _ in range(BACKLOG):
-        try:
-            client, _ = listener.accept()
-        except ConnectionAbortedError:
-            continue  # left while waiting
-        except BlockingIOError:
-            return
-        except OSError as error:
-            log.warning("not all who waited were accepted", why=str(error))
-            return
-        yield client
-
-
 class ReplicaServer(uvicorn.Server):
     """
     uvicorn's server with our signals: the first one moves its clients elsewhere and ends it, the second ends it now.
@@ -148,7 +132,7 @@ class ReplicaServer(uvicorn.Server):
         The kernel would reset whoever waits in a listener that is closed, though it has told them that they are
         connected. What remains is the time between the last look and the close: microseconds.
         """
-        accepted = [client for listener in self._listeners for client in waiting_in(listener)]
+        accepted = [client for listener in self._listeners for client in waiting_in(listener, BACKLOG)]
         for server in self.servers:
             server.close()
         talks = (self._loop.connect_accepted_socket(self._protocol, client) for client in accepted)

@@ -173,7 +173,7 @@ async def test_every_message_arrives_once_and_in_order_at_clients_that_move(redi
             for life in lives:
                 life.cancel()
 
-    assert len(said) > WINDOW_SECONDS * MESSAGES_PER_SECOND / SESSIONS * 0.8
+    assert len(said) > WINDOW_SECONDS * MESSAGES_PER_SECOND / SESSIONS / 2, "published while they moved"
     assert [fault for one in listeners for fault in one.faults] == []
     assert all(one.heard == said for one in listeners)
     assert {(len(one.moves), code) for one in listeners for code, _ in one.moves} == {(1, DRAIN)}

@@ -70,9 +70,10 @@ class Endpoint:
         place = _place(scope)
         identity = await self._identity(opened)
         if identity is None or opened.waits:
-            self._check_open()
             await _accept(send, opened)
-            self._lobby.wait(socket, identity, place)
+            visitor = self._lobby.wait(socket, identity, place)
+            if not self.is_open:
+                visitor.close(codes.DRAIN, self._delay())
             return
         format = Format.of(opened.subprotocol, socket.deflates)
         greeting = await opening.open_connection(self._replica, socket, format, identity, place, {})
@@ -145,7 +146,7 @@ class Endpoint:
         return named
 
     def _welcome(self, socket: Socket, greeting: opening.Greeting) -> None:
-        """Let the connection go live; who came in while the replica began to drain is sent elsewhere."""
+        """Let the connection go live; who came in as the replica began to drain is sent elsewhere."""
         connection = greeting.connection
         if not self.is_open:
             leaving.end(self._replica, connection, codes.DRAIN, self._delay())

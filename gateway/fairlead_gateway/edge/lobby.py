@@ -65,7 +65,7 @@ class Lobby:
         self.visitors: set[Visitor] = set()
         """Who is here now."""
 
-    def wait(self, socket: Socket, identity: Identity | None, place: Place) -> None:
+    def wait(self, socket: Socket, identity: Identity | None, place: Place) -> Visitor:
         """Give *socket* its time to say ``connect``."""
         seconds = self._replica.settings.auth_timeout_seconds
         visitor = Visitor(socket, identity, place)
@@ -74,6 +74,7 @@ class Lobby:
         )
         self.visitors.add(visitor)
         socket.attach(self, visitor)
+        return visitor
 
     # -- Listener --------------------------------------------------------------------------------
 

@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
+from fairlead_gateway import WebSocketManager
 from tests.gateway.patience import until
-from tests.gateway.running import Client, Gateway, Message, new_user, serving, settings_for
+from tests.gateway.running import Client, Gateway, Message, new_user, serving, serving_app, settings_for
 from tests.support.redis import Server
 from tests.support.replica import token
 
@@ -18,10 +20,13 @@ WINDOW_SECONDS = 1.0
 CLIENTS = 20
 
 
-@pytest_asyncio.fixture
-async def gateway(own_server: Server) -> AsyncIterator[Gateway]:
-    """A replica of this test's own, for it drains but once."""
-    async with serving(settings_for(own_server.url, drain_seconds=WINDOW_SECONDS)) as gateway:
+@pytest_asyncio.fixture(params=["ours", "websockets-sansio"])
+async def gateway(request: pytest.FixtureRequest, own_server: Server) -> AsyncIterator[Gateway]:
+    """A replica of this test's own, for it drains but once; behind our own protocol, or behind one of uvicorn's."""
+    settings = settings_for(own_server.url, drain_seconds=WINDOW_SECONDS)
+    manager = WebSocketManager(settings)
+    carried = serving(settings) if request.param == "ours" else serving_app(manager.app, manager, request.param)
+    async with carried as gateway:
         yield gateway
 
 
@@ -60,10 +65,11 @@ async def test_an_action_that_is_being_done_is_answered_before_the_close(gateway
     await draining
 
 
-async def test_an_action_that_does_not_end_holds_up_nothing_beyond_the_window(gateway: Gateway) -> None:
-    async def endless(message: Message, context: object) -> Message:
-        await asyncio.Event().wait()
-        raise AssertionError("never reached")
+async def test_an_action_that_takes_too_long_holds_up_nothing_beyond_the_window(gateway: Gateway) -> None:
+    may_end = asyncio.Event()
+
+    async def endless(message: Message, context: object) -> None:
+        await may_end.wait()
 
     gateway.manager.register_handler("endless", endless)
     client = await gateway.connect()
@@ -74,6 +80,8 @@ async def test_an_action_that_does_not_end_holds_up_nothing_beyond_the_window(ga
         await gateway.manager.drain()
 
     await moved(client)
+    assert client.unheard == []
+    may_end.set()
 
 
 # -- those who are coming in -------------------------------------------------------------------------------------------
