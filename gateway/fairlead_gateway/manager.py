@@ -54,7 +54,8 @@ class WebSocketManager(Sends[Sending]):
         self.pool = replica.pool
         self.dispatcher = self._parts.dispatcher
         self.monitor = ConnectionMonitor(replica.pool, replica.counters)
-        self._guests = Guests(replica, self._parts.receiver, wire_limits(self.settings))
+        check_open = self._parts.endpoint.check_open
+        self._guests = Guests(replica, self._parts.receiver, wire_limits(self.settings), check_open)
         self._server: ServerTask | None = None
         http = routes(self._parts, replica.verifier, self._parts.tickets)
         self.app = Application(self._parts.endpoint, [*http, *demo_routes(self.settings)], self.lifespan)
@@ -104,7 +105,8 @@ class WebSocketManager(Sends[Sending]):
         :param who: ``user_id``, ``session_id`` and ``metadata``, if your application knows them; without a user the
             connection is anonymous.
         :returns: the connection id.
-        :raises RuntimeError: refused (too many connections); the socket has been closed with the code that says why.
+        :raises RuntimeError: refused (too many connections, or the replica drains); the socket has been closed with the
+            code that says why.
         """
         return await self._guests.connect(websocket, instance_name, **who)
 

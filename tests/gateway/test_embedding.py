@@ -203,6 +203,20 @@ async def test_a_guest_that_is_closed_from_here_reads_the_code(carrier: str, red
         assert (await second.ask("ping"))["type"] == "pong"
 
 
+async def test_guests_move_as_the_replica_drains_and_no_more_are_let_in(carrier: str, redis_url: str) -> None:
+    async with embedded(carrier, settings_for(redis_url, drain_seconds=0.2)) as gateway:
+        guest = await gateway.open(f"/known/{new_user()}")
+        await guest.next()
+        drain = asyncio.create_task(gateway.manager.drain())
+        await asyncio.sleep(0)
+
+        late = await gateway.open(f"/known/{new_user()}")
+
+        assert [(await one.closed())[0] for one in (guest, late)] == [4200, 4200]
+        assert late.unheard == []
+        await drain
+
+
 async def test_stopping_the_application_closes_guests_and_ends_in_time(carrier: str, redis_url: str) -> None:
     async with embedded(carrier, settings_for(redis_url)) as gateway:
         guest, client = await gateway.open("/instances/demo"), await gateway.connect()

@@ -88,11 +88,12 @@ class Endpoint:
     # -- who is it -------------------------------------------------------------------------------
 
     def _check_door(self, scope: Scope) -> None:
-        self._check_open()
+        self.check_open()
         if not self._origins.allow_scope(scope):
             raise Refused(codes.FORBIDDEN, "this origin may not connect; see FAIRLEAD_ALLOWED_ORIGINS")
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """:raises Refused: the replica drains, come back elsewhere after a pause."""
         if not self.is_open:
             raise Refused(codes.DRAIN, self._delay())
 
@@ -122,7 +123,7 @@ class Endpoint:
     async def _enter_from_lobby(self, visitor: Visitor, frame: Connect) -> Connection | None:
         """The first frame of a client that came without credentials, or wanted to recover before going live."""
         try:
-            self._check_open()
+            self.check_open()
             named = await self._named(visitor.identity, frame)
             identity = named.on_device(frame.device_id or "")
             socket, place = visitor.socket, visitor.place

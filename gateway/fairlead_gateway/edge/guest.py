@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.types import Message, Send
@@ -28,7 +28,10 @@ from fairlead_gateway.wire.limits import WireLimits
 class Guests:
     """The connections that stand for an application's own sockets."""
 
-    def __init__(self, replica: Replica, receiver: Receiver, limits: WireLimits) -> None:
+    def __init__(
+        self, replica: Replica, receiver: Receiver, limits: WireLimits, check_open: Callable[[], None]
+    ) -> None:
+        self._check_open = check_open
         self._replica = replica
         self._receiver = receiver
         self._limits = limits
@@ -49,7 +52,9 @@ class Guests:
         place = Place(session_id, instance_name)
         try:
             identity = _vouched_for(user_id, place, metadata or {})
+            self._check_open()
             greeting = await opening.open_connection(self._replica, socket, Format.JSON, identity, place, {})
+            self._still_open(greeting.connection)
         except InvalidMessage as error:
             raise await _refuse(websocket, Refused(codes.BAD_REQUEST, error.message)) from error
         except Refused as refused:
@@ -61,6 +66,14 @@ class Guests:
         socket.attach(self._receiver, connection)
         opening.settle(self._replica, connection)
         return connection.id
+
+    def _still_open(self, connection: Connection) -> None:
+        """Give *connection* up if the replica began to drain while it was opened."""
+        try:
+            self._check_open()
+        except Refused as refused:
+            leaving.gone(self._replica, connection, refused.close.code, str(refused))
+            raise
 
     def disconnect(self, websocket: WebSocket) -> None:
         """See `fairlead_gateway.WebSocketManager.disconnect`."""
