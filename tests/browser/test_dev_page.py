@@ -92,11 +92,16 @@ async def test_a_client_finds_back_when_its_replica_is_killed(page: Page, pair: 
 
     pair[1].kill()
     await page.until(f"!{STATES}.endsWith('connected') && {STATES}.startsWith('connected')")
+    for number in range(3):
+        await page.evaluate(f"({SAY})(0, 'missed {number}')")
     pair[1].start()
     await both_connected(page)
     await page.evaluate(f"({SAY})(0, 'welcome back')")
 
     await said(page, 1, "theirs", "welcome back")
+    heard = await page.evaluate(f"({LINES})(1, 'theirs')")
+    assert heard[-4:] == ["missed 0", "missed 1", "missed 2", "welcome back"]
+    assert "skipped" not in await page.evaluate(f"({LINES})(0, 'theirs')")
 
 
 async def test_a_token_that_is_not_ours_is_refused_for_good_and_said_so(page: Page, pair: list[Replica]) -> None:

@@ -39,6 +39,7 @@ class Seat {
     this.attempt = 0;
     this.counter = 0;
     this.waiting = new Map(); // action id -> what to do with its reply
+    this.positions = new Map(); // durable channel -> the last message seen: offset, epoch, id
     this.element = clone("seat");
     this.element.setAttribute("aria-label", this.user);
     this.part("h2").textContent = this.user;
@@ -79,11 +80,13 @@ class Seat {
   }
 
   connect() {
-    const url = `${this.base}/ws/chat/session/${encodeURIComponent(this.session)}`;
+    const wait = this.positions.size ? "?wait=connect" : "";
+    const url = `${this.base}/ws/chat/session/${encodeURIComponent(this.session)}${wait}`;
     const socket = new WebSocket(url, ["fairlead.v1.json", `bearer.${this.token}`]);
     this.socket = socket;
     this.part(".enter [name=session]").value = this.session;
     this.part(".enter [name=token]").value = this.token;
+    socket.onopen = () => wait && this.send({ action: "connect", recover: Object.fromEntries(this.positions) });
     socket.onmessage = ({ data }) => this.socket === socket && this.onFrame(data);
     socket.onclose = ({ code, reason }) => this.socket === socket && this.onClose(code, reason);
   }
@@ -165,6 +168,7 @@ class Seat {
     this.token = form.get("token").trim();
     this.session = form.get("session").trim();
     this.attempt = 0;
+    this.positions.clear();
     const old = this.socket;
     this.socket = undefined;
     old?.close(1000);
@@ -181,7 +185,27 @@ class Seat {
       this.waiting.delete(frame.ref);
       return settle(frame);
     }
+    if (this.hasSeen(frame)) return;
     (HEARD[frame.type] ?? heardOther)(this, frame);
+  }
+
+  /** The offset check: whether a durable message was heard before; if not, its place is ours now. */
+  hasSeen({ channel, offset, id }) {
+    const position = this.positions.get(channel);
+    if (!position || !offset) return false;
+    if (offset <= position.offset) return true;
+    Object.assign(position, { offset, id });
+    return false;
+  }
+
+  /** Where a channel stands, as the server says; what was missed comes behind it. */
+  stand(channel, { offset, epoch, recovered }) {
+    const position = this.positions.get(channel);
+    if (!epoch) return;
+    if (recovered && position) position.epoch = epoch;
+    else this.positions.set(channel, { offset, epoch });
+    if (recovered === false) this.event(`what was missed in ${channel} is gone`);
+    else if (recovered && offset > position.offset) this.event(`${offset - position.offset} missed in ${channel}`);
   }
 
   say(kind, text, note) {
@@ -221,6 +245,7 @@ const HEARD = {
     seat.fact("replica", frame.replica);
     seat.fact("connection", short(frame.connection_id));
     seat.fact("session", frame.session_id ?? "");
+    for (const [channel, told] of Object.entries(frame.channels)) seat.stand(channel, told);
     document.querySelector(`[data-stop="${seat.index}"]`).textContent = frame.replica.replace(/-[0-9a-f]{8}$/, "");
     seat.ping();
   },
@@ -239,6 +264,10 @@ const HEARD = {
   session_left(seat, frame) {
     seat.event(`${frame.user_id} left`);
   },
+  epoch_changed(seat, frame) {
+    seat.stand(frame.channel, frame);
+  },
+  skipped() {}, // a message that was not for us has its place all the same
   error(seat, frame) {
     seat.event(`${frame.code}: ${frame.message}`);
   },
