@@ -1,5 +1,6 @@
 # make run    everything on this machine: an embedded Valkey, two replicas, a page, a token
 # make test   the whole test suite
+# make faults every fault with several seeds: ARGS="--seeds 3 --only kill"
 # Neither needs root, Docker or a running Redis.
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint format clean
+.PHONY: run test faults lint format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.installed-dev
@@ -15,6 +16,9 @@ run: $(VENV)/.installed-dev
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
+
+faults: $(VENV)/.installed-test
+	$(BIN)/python -m tests.faults $(ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -78,6 +78,7 @@ def dry_run(target: str) -> str:
     [
         ("run", ["-m venv", "--editable '.[dev]'", "fairlead dev"]),
         ("test", ["-m venv", "--editable '.[test]'", "ruff check", "mypy", "lint-imports", "-m pytest"]),
+        ("faults", ["--editable '.[test]'", "-m tests.faults"]),
         ("lint", ["--editable '.[test]'", "ruff check", "ruff format --check", "mypy", "lint-imports"]),
     ],
 )

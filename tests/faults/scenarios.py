@@ -1,0 +1,213 @@
+"""The table of faults: what happens to replicas, to Redis and to what lies between them, and what must hold."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import Final
+
+from msgpack import packb
+from redis.asyncio import Redis
+
+from fairlead.envelope import Envelope
+from fairlead.names import partition_of
+from tests.faults.ground import Ground
+from tests.faults.stage import Scenario, Stage
+
+
+async def nothing(stage: Stage) -> None:
+    """As a measure for the others."""
+
+
+async def kill_replica(stage: Stage) -> None:
+    victim = stage.rng.choice(stage.ground.fleet)
+    victim.kill()
+    stage.healed()
+    await stage.pause(0.2, 1.0)
+    victim.launch()
+    await asyncio.to_thread(victim.wait_ready)
+
+
+async def freeze_replica(stage: Stage) -> None:
+    victim = stage.rng.choice(stage.ground.fleet)
+    victim.freeze()
+    await stage.pause(5)
+    victim.thaw()
+
+
+async def kill_subscriptions(stage: Stage) -> None:
+    for _ in range(20):
+        await stage.ground.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await stage.pause(0.02, 0.2)
+
+
+async def kill_all_clients(stage: Stage) -> None:
+    for _ in range(5):
+        for kind in ("normal", "pubsub"):
+            await stage.ground.redis.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+        await stage.pause(0.05, 0.3)
+
+
+async def pause_clients(stage: Stage) -> None:
+    for _ in range(3):
+        await stage.ground.redis.execute_command("CLIENT", "PAUSE", stage.rng.randrange(200, 600), "ALL")
+        await stage.pause(0.7)
+
+
+async def restart_redis(stage: Stage) -> None:
+    stage.ground.server.stop()
+    await stage.pause(0.2, 1.0)
+    await asyncio.to_thread(stage.ground.server.start)
+
+
+async def cut_cables(stage: Stage) -> None:
+    for _ in range(10):
+        stage.rng.choice(stage.ground.cables).cut()
+        await stage.pause(0.05, 0.3)
+
+
+async def block_cable(stage: Stage, seconds: float = 8.0) -> None:
+    cable = stage.rng.choice(stage.ground.cables)
+    cable.block()
+    await stage.pause(seconds)
+    cable.clear()
+
+
+async def block_way_down(stage: Stage) -> None:
+    cable = stage.rng.choice(stage.ground.cables)
+    cable.down.block()
+    await stage.pause(8)
+    cable.clear()
+
+
+async def block_way_up(stage: Stage) -> None:
+    cable = stage.rng.choice(stage.ground.cables)
+    cable.up.block()
+    await stage.pause(8)
+    cable.clear()
+
+
+async def slow_cables(stage: Stage) -> None:
+    for cable in stage.ground.cables:
+        cable.up.delay_seconds = cable.down.delay_seconds = stage.rng.uniform(0.05, 0.2)
+    await stage.pause(3)
+    for cable in stage.ground.cables:
+        cable.clear()
+
+
+async def overflow_output_buffer(stage: Stage) -> None:
+    """A frozen replica reads nothing, until Redis throws its subscription out."""
+    redis = stage.ground.redis
+    victim = stage.rng.choice(stage.ground.fleet)
+    thrown_out = await _thrown_out(redis)
+    victim.freeze()
+    async with asyncio.timeout(20):
+        while await _thrown_out(redis) == thrown_out:
+            await redis.publish(stage.ground.names.pubsub("broadcast"), bytes(100_000))
+    victim.thaw()
+
+
+async def _thrown_out(redis: Redis) -> int:
+    """How many Redis has hung up on, because they did not read."""
+    return int((await redis.info("stats"))["client_output_buffer_limit_disconnections"])
+
+
+async def garbage_on_the_backplane(stage: Stage) -> None:
+    """Random bytes, and envelopes with positions that the log never gave."""
+    for _ in range(200):
+        channel = stage.rng.choice(stage.channels)
+        forged = stage.rng.choice((_noise, _cut_short, _from_the_future, _from_elsewhere))
+        data = forged(stage.rng, await _epoch(stage.ground, channel))
+        await stage.ground.redis.publish(stage.ground.names.pubsub(channel), data)
+        await stage.pause(0.005)
+
+
+_FORGED: Final = Envelope("forged", "forged", b'{"type":"forged","id":"forged"}')
+
+
+def _noise(rng: Random, epoch: str) -> bytes:
+    return rng.randbytes(rng.randrange(1, 60))
+
+
+def _cut_short(rng: Random, epoch: str) -> bytes:
+    return _at(1, epoch)[: rng.randrange(1, 30)]
+
+
+def _from_the_future(rng: Random, epoch: str) -> bytes:
+    return _at(rng.randrange(1 << 20, 1 << 40), epoch)
+
+
+def _from_elsewhere(rng: Random, epoch: str) -> bytes:
+    return _at(rng.randrange(1, 50), "feed.beef")
+
+
+def _at(offset: int, epoch: str) -> bytes:
+    """A forged message with a position in front, as only the publish script may write it."""
+    return b"\x93" + packb(offset) + packb(epoch) + _FORGED.seal()
+
+
+async def _epoch(ground: Ground, channel: str) -> str:
+    """The epoch that is good now."""
+    epoch = await ground.redis.hget(ground.names.meta(channel), "e")
+    term = await ground.redis.get(ground.names.term(partition_of(channel)))
+    return f"{(epoch or b'').decode()}.{(term or b'0').decode()}"
+
+
+async def fill_redis(stage: Stage) -> None:
+    redis = stage.ground.redis
+    used = int((await redis.info("memory"))["used_memory"])
+    await redis.config_set("maxmemory", used - 100_000)
+    await stage.pause(2)
+    await redis.config_set("maxmemory", 0)
+
+
+async def stall_readers(stage: Stage) -> None:
+    for device in stage.devices[:: max(1, len(stage.devices) // 3)]:
+        device.stall()
+    filler = "x" * 30_000
+    for number in range(200):
+        await stage.ground.backend.broadcast({"type": "filler", "content": filler, "n": number})
+    stage.healed()
+    await stage.pause(1)
+    for device in stage.devices:
+        device.resume()
+
+
+async def terminate_replica(stage: Stage) -> None:
+    victim = stage.rng.choice(stage.ground.fleet)
+    stage.healed()
+    await asyncio.to_thread(victim.stop)
+    victim.launch()
+    await asyncio.to_thread(victim.wait_ready)
+
+
+AOF: Final = ("--appendonly", "yes", "--appendfsync", "always")
+SMALL_BUFFER: Final = ("--client-output-buffer-limit", "pubsub", "1mb", "1mb", "1")
+
+SCENARIOS: Final = (
+    Scenario("nothing", "no fault, as a measure", nothing, whole_seconds=1, is_quick=True),
+    Scenario("kill replica", "kill -9 one replica, start it again", kill_replica, is_quick=True),
+    Scenario("freeze replica", "SIGSTOP for 5 s, then SIGCONT", freeze_replica),
+    Scenario("kill subscriptions", "CLIENT KILL TYPE pubsub 20 times", kill_subscriptions, rate=1000, is_quick=True),
+    Scenario("kill clients", "all connections to Redis are killed 5 times", kill_all_clients, is_quick=True),
+    Scenario("pause clients", "CLIENT PAUSE ALL 3 times", pause_clients),
+    Scenario("restart redis empty", "kill -9, all is gone", restart_redis, may_break=True, is_quick=True),
+    Scenario("restart redis with AOF", "kill -9, all is kept", restart_redis, redis_options=AOF),
+    Scenario("cut cables", "10 TCP resets between replicas and Redis", cut_cables, is_cabled=True, is_quick=True),
+    Scenario("block both ways", "a replica hears nothing of Redis for 8 s", block_cable, is_cabled=True),
+    Scenario("block down", "Redis is not heard for 8 s, and hears", block_way_down, is_cabled=True),
+    Scenario("block up", "Redis hears nothing for 8 s, and is heard", block_way_up, is_cabled=True),
+    Scenario("slow cables", "50-200 ms each way", slow_cables, is_cabled=True, rate=50),
+    Scenario(
+        "overflow output buffer",
+        "a frozen replica does not read, and Redis hangs up at 1 MB",
+        overflow_output_buffer,
+        redis_options=SMALL_BUFFER,
+        is_quick=True,
+    ),
+    Scenario("garbage on the backplane", "forged and random messages", garbage_on_the_backplane, is_quick=True),
+    Scenario("redis full", "maxmemory with noeviction for 2 s", fill_redis, may_refuse=True),
+    Scenario("stalled readers", "a third read nothing while 6 MB come", stall_readers),
+    Scenario("terminate replica", "SIGTERM under load, start it again", terminate_replica, is_quick=True),
+)
+"""Every fault; the quick ones run with the other tests."""

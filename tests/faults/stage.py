@@ -1,0 +1,207 @@
+"""One run of one fault: devices and publishers at work, the fault among them, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.faults import invariants
+from tests.faults.ground import Ground
+from tests.faults.load import Load
+from tests.faults.recorder import Ahead, Closed, Delivered, Recorder, Stood, now
+from tests.faults.subscriber import Device
+
+SETTLE_SECONDS: Final = 15.0
+"""How long after the last publish everything may take to arrive; what has not by then is lost."""
+
+LINGER_SECONDS: Final = 0.3
+"""How long it is watched whether more comes than should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One row of the table of faults."""
+
+    name: str
+    what: str
+    """What happens, in a sentence."""
+
+    fault: Callable[[Stage], Awaitable[None]]
+    """Does it; returns when it is over, so that all must be well again soon."""
+
+    whole_seconds: float = 5.0
+    """The bar: so long after the fault nothing may be overdue."""
+
+    before_seconds: float = 1.0
+    after_seconds: float = 1.5
+    """How long the load runs around the fault."""
+
+    rate: float = 200.0
+    devices: int = 12
+    sessions: int = 3
+    replicas: int = 2
+    is_cabled: bool = False
+    redis_options: tuple[str, ...] = ()
+    settings: dict[str, object] = field(default_factory=dict)
+
+    may_break: bool = False
+    """Whether history may really end, so that devices are told to reload. Elsewhere that is a failure as well."""
+
+    may_lose_with_master: bool = False
+    """Whether what only a lost master held is not counted; what the log has kept always is."""
+
+    may_refuse: bool = False
+    """Whether publishers may end with an error."""
+
+    is_quick: bool = False
+    """Whether it belongs to every run of the tests."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one run."""
+
+    fault: str
+    seed: int
+    said: int
+    acknowledged: int
+    delivered: int
+    lost: list[str]
+    gone: int
+    """Acknowledged messages that a lost master took along."""
+    told: int
+    """Times that a device was told to reload."""
+    duplicated: list[str]
+    reordered: list[str]
+    reused: list[str]
+    holes: int
+    """Holes that devices themselves found and had filled; none, as long as replicas do their part."""
+    closes: dict[int, int]
+    whole_seconds: float
+    failures: list[str]
+    """Bars that were missed."""
+
+    @property
+    def complaints(self) -> list[str]:
+        """All that is wrong with it."""
+        return [*self.lost, *self.duplicated, *self.reordered, *self.reused, *self.failures]
+
+    def line(self) -> str:
+        """One line of the table."""
+        return (
+            f"{self.fault:<28} {self.seed:>6} {self.said:>7} {self.acknowledged:>7} {self.delivered:>8} "
+            f"{len(self.lost):>5} {self.gone:>5} {self.told:>5} {len(self.duplicated):>5} {len(self.reordered):>5} "
+            f"{len(self.reused):>6} {self.holes:>5} {self.whole_seconds:>8.2f} s"
+        )
+
+
+HEADINGS: Final = (
+    f"{'fault':<28} {'seed':>6} {'said':>7} {'acked':>7} {'deliver':>8} "
+    f"{'lost':>5} {'gone':>5} {'told':>5} {'twice':>5} {'order':>5} {'reused':>6} {'holes':>5} {'whole':>10}"
+)
+
+
+class Stage:
+    """A *scenario* with one *seed*, on *ground*. Users and sessions are new ones, so that a ground serves many runs."""
+
+    def __init__(self, scenario: Scenario, seed: int, ground: Ground) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.ground = ground
+        self.rng = random.Random(f"{scenario.name}/{seed}")
+        self.record = Recorder()
+        mark = f"{scenario.name.replace(' ', '-')}-{seed}"
+        users = [f"{mark}-u{number}" for number in range(scenario.devices)]
+        sessions = [f"session:{mark}-s{number}" for number in range(scenario.sessions)]
+        self.channels = [*sessions, *(f"user:{user}" for user in users)]
+        self.devices = [
+            Device(
+                user,
+                self.rng.sample(sessions, k=min(2, len(sessions))),
+                ground.urls,
+                self.record.diary(user),
+                random.Random(f"{scenario.name}/{seed}/{user}"),
+            )
+            for user in users
+        ]
+        self.load = Load(ground.backend, self.record, self.channels, scenario.rate, self.rng, label=mark)
+        self._healed = 0.0
+
+    async def pause(self, low: float, high: float | None = None) -> None:
+        """Let some seconds pass: *low*, or at random up to *high*."""
+        await asyncio.sleep(low if high is None else self.rng.uniform(low, high))
+
+    def healed(self) -> None:
+        """From now on all must become well again; at the latest when the fault returns."""
+        self._healed = self._healed or now()
+
+    async def run(self) -> Outcome:
+        """Play it."""
+        for device in self.devices:
+            device.start()
+        try:
+            await self._all_stand()
+            self.load.start()
+            await asyncio.sleep(self.scenario.before_seconds)
+            await self.scenario.fault(self)
+            self.healed()
+            await asyncio.sleep(self.scenario.after_seconds)
+            await self.load.stop()
+            await self._settled()
+            return await self._outcome()
+        finally:
+            await self.load.abandon()
+            await asyncio.gather(*(device.stop() for device in self.devices))
+
+    async def _all_stand(self) -> None:
+        async with asyncio.timeout(SETTLE_SECONDS):
+            for device in self.devices:
+                await device.standing.wait()
+
+    async def _settled(self) -> None:
+        """Return when nothing is missing any more, or the time is up; and a moment later, in case more comes."""
+        survivors = await self._survivors()
+        deadline = now() + SETTLE_SECONDS
+        while invariants.lost(self.record, survivors) and now() < deadline:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(LINGER_SECONDS)
+
+    async def _survivors(self) -> invariants.Survivors | None:
+        return await self.ground.survivors(self.channels) if self.scenario.may_lose_with_master else None
+
+    async def _outcome(self) -> Outcome:
+        record, survivors = self.record, await self._survivors()
+        events = [event for diary in record.diaries for event in diary.events]
+        told = sum(isinstance(event, Stood) and event.recovered is False for event in events)
+        codes = [event.code for event in events if isinstance(event, Closed)]
+        whole = invariants.seconds_until_whole(record, self._healed)
+        return Outcome(
+            fault=self.scenario.name,
+            seed=self.seed,
+            said=self.load.said,
+            acknowledged=len(record.published),
+            delivered=sum(isinstance(event, Delivered) for event in events),
+            lost=invariants.lost(record, survivors),
+            gone=len(invariants.gone_with_the_master(record, survivors)) if survivors is not None else 0,
+            told=told,
+            duplicated=[*invariants.duplicated(record), *invariants.mistaken(record)],
+            reordered=[*invariants.holed(record), *invariants.reordered(record)],
+            reused=invariants.reused(record),
+            holes=sum(isinstance(event, Ahead) for event in events),
+            closes={code: codes.count(code) for code in sorted(set(codes))},
+            whole_seconds=whole,
+            failures=self._failures(told, whole),
+        )
+
+    def _failures(self, told: int, whole: float) -> list[str]:
+        scenario, found = self.scenario, []
+        if told and not scenario.may_break:
+            found.append(f"{told} times a device was told to reload, though nothing was lost")
+        if self.record.refused and not scenario.may_refuse:
+            found.append(f"{len(self.record.refused)} publishes were refused: {self.record.refused[0].why}")
+        if whole > scenario.whole_seconds:
+            found.append(f"whole again after {whole:.1f} s, not within {scenario.whole_seconds:g} s")
+        return found
