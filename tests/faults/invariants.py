@@ -57,15 +57,19 @@ def _missing(diary: Diary, channel: str, published: list[Published]) -> Iterator
     start = next(event for event in events if isinstance(event, Stood))
     got = {event.id for event in events if isinstance(event, Delivered)}
     told = list(_breaks(diary, channel))
-    for message in published:
-        is_excused = message.id in got or any(_excuses(stood, before, message) for stood, before in told)
-        if _is_behind(message, start) and not is_excused:
-            yield message
+    excused = {
+        message.id
+        for message in published
+        if not _is_behind(message, start) or any(_excuses(stood, before, message) for stood, before in told)
+    }
+    # The same id is the same message, however often it had to be said.
+    due = {message.id: message for message in published if message.id not in excused and message.id not in got}
+    yield from due.values()
 
 
 def _is_behind(message: Published, start: Stood) -> bool:
     """Whether *message* came after a device that began at *start*."""
-    if message.epoch == start.epoch:
+    if _is_of(message, start.epoch):
         return message.offset > start.offset
     return message.began > start.when
 
@@ -82,9 +86,14 @@ def _breaks(diary: Diary, channel: str) -> Iterator[tuple[Stood, str]]:
 
 def _excuses(stood: Stood, before: str, message: Published) -> bool:
     """Whether being told to reload at *stood* covers *message*."""
-    if message.epoch == stood.epoch:
+    if _is_of(message, stood.epoch):
         return message.offset <= stood.offset
-    return message.epoch == before or message.ended <= stood.when
+    return _is_of(message, before) or message.ended <= stood.when
+
+
+def _is_of(message: Published, epoch: str) -> bool:
+    """Whether its offset belongs to *epoch*; a duplicate is answered with the term of now, not of the first time."""
+    return message.epoch == epoch or (message.is_duplicate and run_of(message.epoch) == run_of(epoch))
 
 
 # -- I2: nothing twice ---------------------------------------------------------------------------------

@@ -92,6 +92,6 @@ class Load:
                     return
                 await asyncio.sleep(self._rng.uniform(0, 0.2))
             else:
-                result = Published(channel, id_, sent.offset, sent.epoch, began, now(), number, tries)
+                result = Published(channel, id_, sent.offset, sent.epoch, began, now(), number, tries, sent.duplicate)
                 self._recorder.published.append(result)
                 return

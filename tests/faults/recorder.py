@@ -20,6 +20,8 @@ class Published(NamedTuple):
     """Publishes of one publisher count up; see `tries`."""
     tries: int
     """How often it was said; one that was said again may come behind later ones."""
+    is_duplicate: bool = False
+    """Whether an earlier try had been stored."""
 
 
 class Refused(NamedTuple):
