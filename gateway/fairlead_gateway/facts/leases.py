@@ -76,7 +76,8 @@ class Leases:
             except Unavailable as error:
                 if self._is_held:
                     log.warning("lease not renewed", why=error.message)
-                self._is_held = False
+                # It may have been renewed all the same, as a new lease after the old one was swept.
+                self._is_held = self._is_seated = False
             await asyncio.sleep(self._beat_seconds)
 
     async def run_sweeps(self) -> None:

@@ -16,6 +16,7 @@ from fairlead_gateway.facts import leases as module
 from fairlead_gateway.facts.leases import Leases
 from tests.gateway.facts.shared import Fact, replicas
 from tests.gateway.patience import until, until_asked
+from tests.support.proxy import Proxy
 from tests.support.redis import Server
 
 LEASE = 0.7
@@ -259,3 +260,31 @@ async def test_a_living_replica_says_who_it_is(redis_url: str, prefix: str, redi
 
         await until_asked(lambda: redis.hget(names.replica("r1"), "version"))
         assert await redis.hget(names.replica("r1"), "version") == b"test"
+
+
+async def test_a_renewal_whose_answer_was_lost_may_have_taken_a_new_lease(own_server: Server, names: Names) -> None:
+    async with (
+        Proxy(own_server.port) as proxy,
+        replicas(proxy.url, names.prefix, "r1", lease_seconds=LEASE) as (fact,),
+        replicas(own_server.url, names.prefix, "onlooker") as (onlooker,),
+    ):
+        await fact.admit("c0")
+        await alive([fact])
+        first = await onlooker.redis.zscore(names.replicas, "r1")
+        await until_asked(lambda: is_renewed(onlooker, "r1", first), what="it has settled in, and renewed its lease")
+        await fact.die()
+        await onlooker.redis.delete(names.replicas, names.conns("42"), names.replica("r1"), names.replica_conns("r1"))
+
+        proxy.cut_answers = 1
+        fact.live()
+
+        await until_asked(lambda: has_seats(onlooker, "42", {"c0"}), what="the connection is written down again")
+        assert proxy.cut_answers == 0
+
+
+async def is_renewed(fact: Fact, replica: str, first: float) -> bool:
+    return (await fact.redis.zscore(fact.names.replicas, replica) or 0) > first
+
+
+async def has_seats(fact: Fact, user_id: str, connections: set[str]) -> bool:
+    return await fact.seats_of(user_id) == connections
