@@ -90,6 +90,10 @@ class Ground:
             found[channel] = {fields[b"m"].decode() for _, fields in entries}
         return found
 
+    async def seats(self, user: str) -> int:
+        """Connections of *user* that Redis counts."""
+        return int(await self.redis.hlen(self.names.conns(user)))
+
     async def heal(self) -> None:
         """Everything runs again, as before the fault."""
         for cable in self.cables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
@@ -13,6 +14,7 @@ from fairlead.envelope import Envelope
 from fairlead.names import partition_of
 from tests.faults.ground import Ground
 from tests.faults.stage import Scenario, Stage
+from tests.support.cable import Cable
 
 
 async def nothing(stage: Stage) -> None:
@@ -20,7 +22,7 @@ async def nothing(stage: Stage) -> None:
 
 
 async def kill_replica(stage: Stage) -> None:
-    victim = stage.rng.choice(stage.ground.fleet)
+    victim = stage.victim()
     victim.kill()
     stage.healed()
     await stage.pause(0.2, 1.0)
@@ -29,7 +31,7 @@ async def kill_replica(stage: Stage) -> None:
 
 
 async def freeze_replica(stage: Stage) -> None:
-    victim = stage.rng.choice(stage.ground.fleet)
+    victim = stage.victim()
     victim.freeze()
     await stage.pause(5)
     victim.thaw()
@@ -66,24 +68,23 @@ async def cut_cables(stage: Stage) -> None:
         await stage.pause(0.05, 0.3)
 
 
-async def block_cable(stage: Stage, seconds: float = 8.0) -> None:
-    cable = stage.rng.choice(stage.ground.cables)
-    cable.block()
+async def block_both_ways(stage: Stage) -> None:
+    await _blocked(stage, lambda cable: cable.block())
+
+
+async def block_down(stage: Stage) -> None:
+    await _blocked(stage, lambda cable: cable.down.block())
+
+
+async def block_up(stage: Stage) -> None:
+    await _blocked(stage, lambda cable: cable.up.block())
+
+
+async def _blocked(stage: Stage, block: Callable[[Cable], None], seconds: float = 8.0) -> None:
+    replica, cable = stage.rng.choice(list(zip(stage.ground.fleet, stage.ground.cables, strict=True)))
+    block(cable)
     await stage.pause(seconds)
-    cable.clear()
-
-
-async def block_way_down(stage: Stage) -> None:
-    cable = stage.rng.choice(stage.ground.cables)
-    cable.down.block()
-    await stage.pause(8)
-    cable.clear()
-
-
-async def block_way_up(stage: Stage) -> None:
-    cable = stage.rng.choice(stage.ground.cables)
-    cable.up.block()
-    await stage.pause(8)
+    stage.blinded(replica, seconds)
     cable.clear()
 
 
@@ -98,7 +99,7 @@ async def slow_cables(stage: Stage) -> None:
 async def overflow_output_buffer(stage: Stage) -> None:
     """A frozen replica reads nothing, until Redis throws its subscription out."""
     redis = stage.ground.redis
-    victim = stage.rng.choice(stage.ground.fleet)
+    victim = stage.victim()
     thrown_out = await _thrown_out(redis)
     victim.freeze()
     async with asyncio.timeout(20):
@@ -174,7 +175,7 @@ async def stall_readers(stage: Stage) -> None:
 
 
 async def terminate_replica(stage: Stage) -> None:
-    victim = stage.rng.choice(stage.ground.fleet)
+    victim = stage.victim()
     stage.healed()
     await asyncio.to_thread(victim.stop)
     victim.launch()
@@ -194,9 +195,9 @@ SCENARIOS: Final = (
     Scenario("restart redis empty", "kill -9, all is gone", restart_redis, may_break=True, is_quick=True),
     Scenario("restart redis with AOF", "kill -9, all is kept", restart_redis, redis_options=AOF),
     Scenario("cut cables", "10 TCP resets between replicas and Redis", cut_cables, is_cabled=True, is_quick=True),
-    Scenario("block both ways", "a replica hears nothing of Redis for 8 s", block_cable, is_cabled=True),
-    Scenario("block down", "Redis is not heard for 8 s, and hears", block_way_down, is_cabled=True),
-    Scenario("block up", "Redis hears nothing for 8 s, and is heard", block_way_up, is_cabled=True),
+    Scenario("block both ways", "a replica hears nothing of Redis for 8 s", block_both_ways, is_cabled=True),
+    Scenario("block down", "Redis is not heard for 8 s, and hears", block_down, is_cabled=True),
+    Scenario("block up", "Redis hears nothing for 8 s, and is heard", block_up, is_cabled=True),
     Scenario("slow cables", "50-200 ms each way", slow_cables, is_cabled=True, rate=50),
     Scenario(
         "overflow output buffer",

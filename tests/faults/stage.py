@@ -13,9 +13,14 @@ from tests.faults.ground import Ground
 from tests.faults.load import Load
 from tests.faults.recorder import Ahead, Closed, Delivered, Recorder, Stood, now
 from tests.faults.subscriber import Device
+from tests.faults.watch import STANDS_SECONDS, Blindness, Watch
+from tests.support.replica import Replica
 
 SETTLE_SECONDS: Final = 15.0
 """How long after the last publish everything may take to arrive; what has not by then is lost."""
+
+SEATED_SECONDS: Final = 15.0
+"""How long after that a connection that is gone may hold its seat."""
 
 LINGER_SECONDS: Final = 0.3
 """How long it is watched whether more comes than should."""
@@ -81,6 +86,8 @@ class Outcome:
     """Holes that devices themselves found and had filled; none, as long as replicas do their part."""
     closes: dict[int, int]
     whole_seconds: float
+    stood_seconds: float
+    """The longest that a replica's loop stood, as seen from outside."""
     failures: list[str]
     """Bars that were missed."""
 
@@ -94,13 +101,14 @@ class Outcome:
         return (
             f"{self.fault:<28} {self.seed:>6} {self.said:>7} {self.acknowledged:>7} {self.delivered:>8} "
             f"{len(self.lost):>5} {self.gone:>5} {self.told:>5} {len(self.duplicated):>5} {len(self.reordered):>5} "
-            f"{len(self.reused):>6} {self.holes:>5} {self.whole_seconds:>8.2f} s"
+            f"{len(self.reused):>6} {self.holes:>5} {self.whole_seconds:>8.2f} s {self.stood_seconds:>6.2f} s"
         )
 
 
 HEADINGS: Final = (
     f"{'fault':<28} {'seed':>6} {'said':>7} {'acked':>7} {'deliver':>8} "
-    f"{'lost':>5} {'gone':>5} {'told':>5} {'twice':>5} {'order':>5} {'reused':>6} {'holes':>5} {'whole':>10}"
+    f"{'lost':>5} {'gone':>5} {'told':>5} {'twice':>5} {'order':>5} {'reused':>6} {'holes':>5} "
+    f"{'whole':>10} {'stood':>8}"
 )
 
 
@@ -128,7 +136,20 @@ class Stage:
             for user in users
         ]
         self.load = Load(ground.backend, self.record, self.channels, scenario.rate, self.rng, label=mark)
+        self.watch = Watch(ground.fleet)
         self._healed = 0.0
+        self._spared: list[str] = []
+        self._blindness: list[Blindness] = []
+
+    def victim(self) -> Replica:
+        """A replica that will not run for a while."""
+        replica = self.rng.choice(self.ground.fleet)
+        self._spared.append(replica.name)
+        return replica
+
+    def blinded(self, replica: Replica, seconds: float) -> None:
+        """*replica* could not reach Redis for the last *seconds*, and now can."""
+        self._blindness.append(Blindness(replica.name, now() - seconds, now()))
 
     async def pause(self, low: float, high: float | None = None) -> None:
         """Let some seconds pass: *low*, or at random up to *high*."""
@@ -144,6 +165,7 @@ class Stage:
             device.start()
         try:
             await self._all_stand()
+            self.watch.start()
             self.load.start()
             await asyncio.sleep(self.scenario.before_seconds)
             await self.scenario.fault(self)
@@ -151,8 +173,11 @@ class Stage:
             await asyncio.sleep(self.scenario.after_seconds)
             await self.load.stop()
             await self._settled()
-            return await self._outcome()
+            await self.watch.stop()
+            seated = await self._seated()
+            return await self._outcome(seated)
         finally:
+            await self.watch.stop()
             await self.load.abandon()
             await asyncio.gather(*(device.stop() for device in self.devices))
 
@@ -169,15 +194,35 @@ class Stage:
             await asyncio.sleep(0.1)
         await asyncio.sleep(LINGER_SECONDS)
 
+    async def _seated(self) -> list[str]:
+        """What is wrong with who is said to be there (I5, I6), once dead replicas had time to be swept."""
+        deadline = now() + SEATED_SECONDS
+        while (found := await self._misplaced()) and now() < deadline:
+            await asyncio.sleep(0.1)
+        return found
+
+    async def _misplaced(self) -> list[str]:
+        backend, found = self.ground.backend, []
+        for channel in self.channels:
+            here = sorted(member.user_id for member in await backend.presence(channel)) if _is_room(channel) else []
+            expected = sorted(device.user for device in self.devices if channel in device.positions.places)
+            if _is_room(channel) and here != expected:
+                found.append(f"I5 {channel} holds {here}, not {expected}")
+        seats = {device.user: await self.ground.seats(device.user) for device in self.devices}
+        return found + [
+            f"I6 {user} has {count} seats, and one connection" for user, count in seats.items() if count != 1
+        ]
+
     async def _survivors(self) -> invariants.Survivors | None:
         return await self.ground.survivors(self.channels) if self.scenario.may_lose_with_master else None
 
-    async def _outcome(self) -> Outcome:
+    async def _outcome(self, seated: list[str]) -> Outcome:
         record, survivors = self.record, await self._survivors()
         events = [event for diary in record.diaries for event in diary.events]
         told = sum(isinstance(event, Stood) and event.recovered is False for event in events)
         codes = [event.code for event in events if isinstance(event, Closed)]
         whole = invariants.seconds_until_whole(record, self._healed)
+        stood = self.watch.longest_stand(self._spared)
         return Outcome(
             fault=self.scenario.name,
             seed=self.seed,
@@ -193,10 +238,11 @@ class Stage:
             holes=sum(isinstance(event, Ahead) for event in events),
             closes={code: codes.count(code) for code in sorted(set(codes))},
             whole_seconds=whole,
-            failures=self._failures(told, whole),
+            stood_seconds=stood,
+            failures=[*self._failures(told, whole, stood), *seated, *self.watch.untruths(self._blindness)],
         )
 
-    def _failures(self, told: int, whole: float) -> list[str]:
+    def _failures(self, told: int, whole: float, stood: float) -> list[str]:
         scenario, found = self.scenario, []
         if told and not scenario.may_break:
             found.append(f"{told} times a device was told to reload, though nothing was lost")
@@ -204,4 +250,10 @@ class Stage:
             found.append(f"{len(self.record.refused)} publishes were refused: {self.record.refused[0].why}")
         if whole > scenario.whole_seconds:
             found.append(f"whole again after {whole:.1f} s, not within {scenario.whole_seconds:g} s")
+        if stood > STANDS_SECONDS:
+            found.append(f"I8 a loop stood for {stood:.1f} s")
         return found
+
+
+def _is_room(channel: str) -> bool:
+    return channel.startswith("session:")
