@@ -17,6 +17,7 @@ import fairlead
 from fairlead.backend import Backend
 from fairlead.names import Names
 from tests.support.cable import Cable
+from tests.support.namespace import Namespace
 from tests.support.redis import Server
 from tests.support.replica import Replica
 
@@ -25,7 +26,7 @@ PREFIX: Final = "faults"
 HISTORY: Final = 20_000
 """Messages kept, so that only a fault makes a history end."""
 
-SETTINGS: Final = {"lease_seconds": 3, "rate_messages_per_second": 0, "drain_seconds": 3, "history_size": HISTORY}
+SETTINGS: Final = {"lease_seconds": 3, "rate_messages_per_second": 0, "drain_seconds": 1, "history_size": HISTORY}
 
 
 class Ground:
@@ -34,13 +35,22 @@ class Ground:
 
     :param redis_options: of the Redis server, as on its command line.
     :param is_cabled: whether replicas reach Redis through cables; backends never do.
+    :param is_apart: whether the first replica lives in a network namespace; needs root.
     :param settings: of the replicas, beside those that make faults show quickly.
     """
 
     def __init__(
-        self, count: int = 2, *, redis_options: Sequence[str] = (), is_cabled: bool = False, **settings: object
+        self,
+        count: int = 2,
+        *,
+        redis_options: Sequence[str] = (),
+        is_cabled: bool = False,
+        is_apart: bool = False,
+        **settings: object,
     ) -> None:
-        self.server = Server(*redis_options)
+        self.namespace = Namespace() if is_apart else None
+        binding = ("--bind", "127.0.0.1", self.namespace.here, "--protected-mode", "no") if self.namespace else ()
+        self.server = Server(*redis_options, *binding)
         self.names = Names(PREFIX)
         self.cables: list[Cable] = []
         self.fleet: list[Replica] = []
@@ -53,15 +63,16 @@ class Ground:
         """For whoever makes the fault, and for looking at what Redis holds."""
 
     async def __aenter__(self) -> Self:
+        if self.namespace is not None:
+            self._stack.enter_context(self.namespace)
         self._stack.enter_context(self.server)
         if self._is_cabled:
             self.cables = [await self._stack.enter_async_context(Cable(self.server.port)) for _ in range(self._count)]
         urls = [cable.url for cable in self.cables] or [self.server.url] * self._count
-        for number, url in enumerate(urls, 1):
-            replica = Replica(url, PREFIX, name=f"r{number}", **self._settings)
+        self.fleet = [self._replica(number, url) for number, url in enumerate(urls, 1)]
+        for replica in self.fleet:
             self._stack.callback(replica.close)
             replica.launch()
-            self.fleet.append(replica)
         for replica in self.fleet:
             await asyncio.to_thread(replica.wait_ready)
         self.backend = await self._stack.enter_async_context(self.new_backend())
@@ -73,6 +84,13 @@ class Ground:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    def _replica(self, number: int, url: str) -> Replica:
+        if self.namespace is None or number > 1:
+            return Replica(url, PREFIX, name=f"r{number}", **self._settings)
+        url = url.replace("127.0.0.1", self.namespace.here)
+        apart = {"host": self.namespace.there, "within": self.namespace.within}
+        return Replica(url, PREFIX, name=f"r{number}", **apart, **self._settings)
 
     def new_backend(self) -> Backend:
         """Another backend process's way in."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from random import Random
 from typing import Final
@@ -15,6 +17,8 @@ from fairlead.names import partition_of
 from tests.faults.ground import Ground
 from tests.faults.stage import Scenario, Stage
 from tests.support.cable import Cable
+from tests.support.namespace import DOWN, UP
+from tests.support.replica import Replica
 
 
 async def nothing(stage: Stage) -> None:
@@ -26,14 +30,21 @@ async def kill_replica(stage: Stage) -> None:
     victim.kill()
     stage.healed()
     await stage.pause(0.2, 1.0)
-    victim.launch()
-    await asyncio.to_thread(victim.wait_ready)
+    await _started(victim)
 
 
 async def freeze_replica(stage: Stage) -> None:
+    await _frozen(stage, 5)
+
+
+async def freeze_for_long(stage: Stage) -> None:
+    await _frozen(stage, 30)
+
+
+async def _frozen(stage: Stage, seconds: float) -> None:
     victim = stage.victim()
     victim.freeze()
-    await stage.pause(5)
+    await stage.pause(seconds)
     victim.thaw()
 
 
@@ -86,6 +97,31 @@ async def _blocked(stage: Stage, block: Callable[[Cable], None], seconds: float 
     await stage.pause(seconds)
     stage.blinded(replica, seconds)
     cable.clear()
+
+
+async def drop_for_a_while(stage: Stage) -> None:
+    await _partitioned(stage, 10)
+
+
+async def drop_for_long(stage: Stage) -> None:
+    await _partitioned(stage, 60)
+
+
+async def drop_on_the_way_up(stage: Stage) -> None:
+    await _partitioned(stage, 10, UP)
+
+
+async def drop_on_the_way_down(stage: Stage) -> None:
+    await _partitioned(stage, 10, DOWN)
+
+
+async def _partitioned(stage: Stage, seconds: float, *ways: str) -> None:
+    namespace, replica = stage.ground.namespace, stage.ground.fleet[0]
+    assert namespace is not None
+    namespace.drop(stage.ground.server.port, *ways)
+    await stage.pause(seconds)
+    stage.blinded(replica, seconds)
+    namespace.clear()
 
 
 async def slow_cables(stage: Stage) -> None:
@@ -163,14 +199,15 @@ async def fill_redis(stage: Stage) -> None:
 
 
 async def stall_readers(stage: Stage) -> None:
-    for device in stage.devices[:: max(1, len(stage.devices) // 3)]:
+    """Some read nothing, until they are so far behind that they are closed; then they come back."""
+    stalled = stage.devices[:: max(1, len(stage.devices) // 3)]
+    for device in stalled:
         device.stall()
-    filler = "x" * 30_000
-    for number in range(200):
-        await stage.ground.backend.broadcast({"type": "filler", "content": filler, "n": number})
+    for number in range(300):
+        await stage.ground.backend.broadcast({"type": "filler", "content": "x" * 60_000, "n": number})
     stage.healed()
     await stage.pause(1)
-    for device in stage.devices:
+    for device in stalled:
         device.resume()
 
 
@@ -178,10 +215,42 @@ async def terminate_replica(stage: Stage) -> None:
     victim = stage.victim()
     stage.healed()
     await asyncio.to_thread(victim.stop)
-    victim.launch()
-    await asyncio.to_thread(victim.wait_ready)
+    await _started(victim)
 
 
+async def terminate_twice(stage: Stage) -> None:
+    victim = stage.victim()
+    stage.healed()
+    for _ in range(2):
+        os.kill(victim.pid, signal.SIGTERM)
+        await stage.pause(0.3)
+    await asyncio.to_thread(victim.stop)
+    await _started(victim)
+
+
+async def terminate_beside_stalled_readers(stage: Stage) -> None:
+    for device in stage.devices[::2]:
+        device.stall()
+    await terminate_replica(stage)
+    for device in stage.devices[::2]:
+        device.resume()
+
+
+async def roll_the_fleet(stage: Stage) -> None:
+    """Every replica in turn, as a deployment does."""
+    stage.healed()
+    for replica in stage.ground.fleet:
+        stage.spare(replica)
+        await asyncio.to_thread(replica.stop)
+        await _started(replica)
+
+
+async def _started(replica: Replica) -> None:
+    replica.launch()
+    await asyncio.to_thread(replica.wait_ready)
+
+
+SLOW_DRAIN: Final[dict[str, object]] = {"drain_seconds": 5}
 AOF: Final = ("--appendonly", "yes", "--appendfsync", "always")
 SMALL_BUFFER: Final = ("--client-output-buffer-limit", "pubsub", "1mb", "1mb", "1")
 
@@ -189,6 +258,7 @@ SCENARIOS: Final = (
     Scenario("nothing", "no fault, as a measure", nothing, whole_seconds=1, is_quick=True),
     Scenario("kill replica", "kill -9 one replica, start it again", kill_replica, is_quick=True),
     Scenario("freeze replica", "SIGSTOP for 5 s, then SIGCONT", freeze_replica),
+    Scenario("freeze for long", "SIGSTOP for 30 s, then SIGCONT", freeze_for_long, rate=50),
     Scenario("kill subscriptions", "CLIENT KILL TYPE pubsub 20 times", kill_subscriptions, rate=1000, is_quick=True),
     Scenario("kill clients", "all connections to Redis are killed 5 times", kill_all_clients, is_quick=True),
     Scenario("pause clients", "CLIENT PAUSE ALL 3 times", pause_clients),
@@ -198,6 +268,10 @@ SCENARIOS: Final = (
     Scenario("block both ways", "a replica hears nothing of Redis for 8 s", block_both_ways, is_cabled=True),
     Scenario("block down", "Redis is not heard for 8 s, and hears", block_down, is_cabled=True),
     Scenario("block up", "Redis hears nothing for 8 s, and is heard", block_up, is_cabled=True),
+    Scenario("drop 10 s", "all packets between a replica and Redis are dropped", drop_for_a_while, is_apart=True),
+    Scenario("drop 60 s", "all packets, for a minute", drop_for_long, is_apart=True, rate=50),
+    Scenario("drop up", "packets to Redis are dropped for 10 s", drop_on_the_way_up, is_apart=True),
+    Scenario("drop down", "packets from Redis are dropped for 10 s", drop_on_the_way_down, is_apart=True),
     Scenario("slow cables", "50-200 ms each way", slow_cables, is_cabled=True, rate=50),
     Scenario(
         "overflow output buffer",
@@ -208,7 +282,12 @@ SCENARIOS: Final = (
     ),
     Scenario("garbage on the backplane", "forged and random messages", garbage_on_the_backplane, is_quick=True),
     Scenario("redis full", "maxmemory with noeviction for 2 s", fill_redis, may_refuse=True),
-    Scenario("stalled readers", "a third read nothing while 6 MB come", stall_readers),
+    Scenario("stalled readers", "a third read nothing while 18 MB come", stall_readers),
     Scenario("terminate replica", "SIGTERM under load, start it again", terminate_replica, is_quick=True),
+    Scenario("terminate twice", "SIGTERM, and again after 0.3 s", terminate_twice),
+    Scenario(
+        "terminate beside readers", "SIGTERM while half of the devices read nothing", terminate_beside_stalled_readers
+    ),
+    Scenario("roll the fleet", "SIGTERM and start, each replica in turn", roll_the_fleet, settings=SLOW_DRAIN),
 )
 """Every fault; the quick ones run with the other tests."""

@@ -49,6 +49,9 @@ class Scenario:
     sessions: int = 3
     replicas: int = 2
     is_cabled: bool = False
+    is_apart: bool = False
+    """Whether the first replica lives in a network namespace, which only root can make."""
+
     redis_options: tuple[str, ...] = ()
     settings: dict[str, object] = field(default_factory=dict)
 
@@ -101,14 +104,15 @@ class Outcome:
         return (
             f"{self.fault:<28} {self.seed:>6} {self.said:>7} {self.acknowledged:>7} {self.delivered:>8} "
             f"{len(self.lost):>5} {self.gone:>5} {self.told:>5} {len(self.duplicated):>5} {len(self.reordered):>5} "
-            f"{len(self.reused):>6} {self.holes:>5} {self.whole_seconds:>8.2f} s {self.stood_seconds:>6.2f} s"
+            f"{len(self.reused):>6} {self.holes:>5} {self.whole_seconds:>8.2f} s {self.stood_seconds:>6.2f} s  "
+            + " ".join(f"{code}×{count}" for code, count in self.closes.items())
         )
 
 
 HEADINGS: Final = (
     f"{'fault':<28} {'seed':>6} {'said':>7} {'acked':>7} {'deliver':>8} "
     f"{'lost':>5} {'gone':>5} {'told':>5} {'twice':>5} {'order':>5} {'reused':>6} {'holes':>5} "
-    f"{'whole':>10} {'stood':>8}"
+    f"{'whole':>10} {'stood':>8}  closes"
 )
 
 
@@ -144,8 +148,12 @@ class Stage:
     def victim(self) -> Replica:
         """A replica that will not run for a while."""
         replica = self.rng.choice(self.ground.fleet)
-        self._spared.append(replica.name)
+        self.spare(replica)
         return replica
+
+    def spare(self, replica: Replica) -> None:
+        """Do not count the time for which *replica* does not run."""
+        self._spared.append(replica.name)
 
     def blinded(self, replica: Replica, seconds: float) -> None:
         """*replica* could not reach Redis for the last *seconds*, and now can."""

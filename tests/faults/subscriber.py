@@ -31,6 +31,9 @@ SILENCE_SECONDS: Final = 2.0
 ASK_SECONDS: Final = 0.3
 """How often it looks whether something must be asked, or asked again."""
 
+NOBODY: Final = 0
+"""In place of a code: nobody answered."""
+
 STOPS: Final = range(4000, 4100)
 COMES_BACK_NOW: Final = range(4200, 4300)
 
@@ -90,7 +93,8 @@ class Device:
         while True:
             code, reason = await self._session()
             self.standing.clear()
-            self.diary.write(Closed(now(), code, reason))
+            if code != NOBODY:
+                self.diary.write(Closed(now(), code, reason))
             if code in STOPS:
                 return
             await asyncio.sleep(self._wait(code, reason))
@@ -105,7 +109,7 @@ class Device:
         return self._rng.uniform(0, min(LAST_BACK_OFF, FIRST_BACK_OFF * 2**self._failures))
 
     async def _session(self) -> tuple[int, str]:
-        """One connection from its opening to its end: the code and the reason, 1006 where there was none."""
+        """One connection to its end: the code and the reason, 1006 where there was none, `NOBODY` if it never was."""
         recover = self.positions.recover()
         url = self._rng.choice(list(self._urls())) + ("?wait=connect" if recover else "")
         try:
@@ -122,7 +126,7 @@ class Device:
                     proxy=None,
                 )
         except (OSError, WebSocketException, EOFError) as error:
-            return 1006, type(error).__name__
+            return NOBODY, type(error).__name__
         self._socket = socket
         try:
             if recover:

@@ -91,7 +91,7 @@ class Watch:
         while True:
             began = now()
             self._lag = 0.0
-            status = await _status(replica.port, path)
+            status = await _status(replica, path)
             looks.append(Look(began, now(), status, self._lag))
             await asyncio.sleep(EVERY_SECONDS)
 
@@ -102,11 +102,11 @@ class Watch:
             self._lag = max(self._lag, now() - began - 0.02)
 
 
-async def _status(port: int, path: str) -> int:
+async def _status(replica: Replica, path: str) -> int:
     """The status of the answer to a GET; 0 when there was none."""
     with suppress(OSError, ValueError, IndexError, TimeoutError):
         async with asyncio.timeout(ANSWER_SECONDS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(replica.host, replica.port)
             try:
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                 return int((await reader.readline()).split()[1])

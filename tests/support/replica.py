@@ -50,11 +50,27 @@ def wait_until(check: Callable[[], object], seconds: float, what: str) -> None:
 
 
 class Replica:
-    """One ``fairlead serve`` process. A port is chosen at the first start and kept at the next."""
+    """
+    One ``fairlead serve`` process. A port is chosen at the first start and kept at the next.
 
-    def __init__(self, redis_url: str, prefix: str, *, name: str = "", port: int = 0, **settings: object) -> None:
+    :param within: what is put in front of its command, such as a `tests.support.namespace.Namespace`'s.
+    """
+
+    def __init__(
+        self,
+        redis_url: str,
+        prefix: str,
+        *,
+        name: str = "",
+        port: int = 0,
+        host: str = "127.0.0.1",
+        within: Sequence[str] = (),
+        **settings: object,
+    ) -> None:
         self.name = name
+        self.host = host
         self.port = port
+        self._within = within
         defaults: dict[str, object] = {"drain_linger_seconds": 0, "drain_seconds": 0.5}
         self._settings = defaults | {"jwt_secret": SECRET, "log_format": "json", "replica": name} | settings
         self._settings |= {"redis_url": redis_url, "prefix": prefix}
@@ -68,11 +84,11 @@ class Replica:
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/ws"
+        return f"ws://{self.host}:{self.port}/ws"
 
     @property
     def http(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -102,7 +118,7 @@ class Replica:
         self._log_start = self._log.stat().st_size
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fairlead_gateway", "serve", "--port", str(self.port)],
+                [*self._within, sys.executable, "-m", "fairlead_gateway", "serve", *self._address],
                 env=environment(**self._settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -157,6 +173,10 @@ class Replica:
 
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
+
+    @property
+    def _address(self) -> tuple[str, ...]:
+        return "--host", self.host, "--port", str(self.port)
 
     def _listens(self) -> bool:
         assert self.process is not None
