@@ -45,6 +45,7 @@ def ground_of(scenario: Scenario) -> Ground:
     """What the scenario needs."""
     return Ground(
         scenario.replicas,
+        shape=scenario.shape,
         redis_options=scenario.redis_options,
         is_cabled=scenario.is_cabled,
         is_apart=scenario.is_apart,

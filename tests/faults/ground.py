@@ -1,12 +1,12 @@
-"""Where a fault happens: a Redis of its own, replica processes, and a cable between each of them and Redis."""
+"""Where a fault happens: a Redis of its own in some shape, replica processes, and what lies between them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -20,6 +20,7 @@ from tests.support.cable import Cable
 from tests.support.namespace import Namespace
 from tests.support.redis import Server
 from tests.support.replica import Replica
+from tests.support.topologies import Cluster, Sentinels
 
 PREFIX: Final = "faults"
 
@@ -29,11 +30,14 @@ HISTORY: Final = 20_000
 SETTINGS: Final = {"lease_seconds": 3, "rate_messages_per_second": 0, "drain_seconds": 1, "history_size": HISTORY}
 
 
+Shape: TypeAlias = Server | Sentinels | Cluster
+
+
 class Ground:
     """
-    One Redis and *count* replicas, until the end of the block.
+    Redis and *count* replicas, until the end of the block.
 
-    :param redis_options: of the Redis server, as on its command line.
+    :param shape: makes Redis; one server with *redis_options*, as on its command line, unless told otherwise.
     :param is_cabled: whether replicas reach Redis through cables; backends never do.
     :param is_apart: whether the first replica lives in a network namespace; needs root.
     :param settings: of the replicas, beside those that make faults show quickly.
@@ -43,6 +47,7 @@ class Ground:
         self,
         count: int = 2,
         *,
+        shape: Callable[[], Shape] | None = None,
         redis_options: Sequence[str] = (),
         is_cabled: bool = False,
         is_apart: bool = False,
@@ -50,7 +55,7 @@ class Ground:
     ) -> None:
         self.namespace = Namespace() if is_apart else None
         binding = ("--bind", "127.0.0.1", self.namespace.here, "--protected-mode", "no") if self.namespace else ()
-        self.server = Server(*redis_options, *binding)
+        self.shape = shape() if shape else Server(*redis_options, *binding)
         self.names = Names(PREFIX)
         self.cables: list[Cable] = []
         self.fleet: list[Replica] = []
@@ -58,17 +63,37 @@ class Ground:
         self._is_cabled = is_cabled
         self._settings = {**SETTINGS, **settings}
         self._stack = AsyncExitStack()
+        self._clients: dict[int, Redis] = {}
         self.backend: Backend
-        self.redis: Redis
-        """For whoever makes the fault, and for looking at what Redis holds."""
+
+    @property
+    def server(self) -> Server:
+        """The one server, where there is one."""
+        assert isinstance(self.shape, Server)
+        return self.shape
+
+    @property
+    def sentinels(self) -> Sentinels:
+        assert isinstance(self.shape, Sentinels)
+        return self.shape
+
+    @property
+    def cluster(self) -> Cluster:
+        assert isinstance(self.shape, Cluster)
+        return self.shape
+
+    @property
+    def redis(self) -> Redis:
+        """A client of the one server, for whoever makes the fault."""
+        return self.redis_at(self.server)
 
     async def __aenter__(self) -> Self:
         if self.namespace is not None:
             self._stack.enter_context(self.namespace)
-        self._stack.enter_context(self.server)
+        self._stack.enter_context(self.shape)
         if self._is_cabled:
             self.cables = [await self._stack.enter_async_context(Cable(self.server.port)) for _ in range(self._count)]
-        urls = [cable.url for cable in self.cables] or [self.server.url] * self._count
+        urls = [cable.url for cable in self.cables] or [self.shape.url] * self._count
         self.fleet = [self._replica(number, url) for number, url in enumerate(urls, 1)]
         for replica in self.fleet:
             self._stack.callback(replica.close)
@@ -76,13 +101,13 @@ class Ground:
         for replica in self.fleet:
             await asyncio.to_thread(replica.wait_ready)
         self.backend = await self._stack.enter_async_context(self.new_backend())
-        self.redis = Redis.from_url(self.server.url, retry=Retry(NoBackoff(), 3), retry_on_error=[ConnectionError])
-        self._stack.push_async_callback(self.redis.aclose)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for client in self._clients.values():
+            await client.aclose()
         await self._stack.aclose()
 
     def _replica(self, number: int, url: str) -> Replica:
@@ -94,23 +119,38 @@ class Ground:
 
     def new_backend(self) -> Backend:
         """Another backend process's way in."""
-        return fairlead.connect(self.server.url, prefix=PREFIX, history_size=HISTORY)
+        return fairlead.connect(self.shape.url, prefix=PREFIX, history_size=HISTORY)
 
     def urls(self) -> list[str]:
         """Where devices may try to connect."""
         return [replica.url for replica in self.fleet]
 
+    def redis_at(self, server: Server) -> Redis:
+        """A client of that server."""
+        if server.port not in self._clients:
+            retry = {"retry": Retry(NoBackoff(), 3), "retry_on_error": [ConnectionError]}
+            self._clients[server.port] = Redis.from_url(server.url, **retry)
+        return self._clients[server.port]
+
+    def redis_of(self, key: str) -> Redis:
+        """A client of the master that now has *key*."""
+        if isinstance(self.shape, Sentinels):
+            return self.redis_at(self.shape.master)
+        return self.redis_at(self.shape.owner_of(key) if isinstance(self.shape, Cluster) else self.shape)
+
     async def survivors(self, channels: Sequence[str]) -> dict[str, set[str]]:
         """Ids of the messages that the logs hold."""
         found: dict[str, set[str]] = {}
         for channel in channels:
-            entries: list[Any] = await self.redis.xrange(self.names.log(channel))
+            log = self.names.log(channel)
+            entries: list[Any] = await self.redis_of(log).xrange(log)
             found[channel] = {fields[b"m"].decode() for _, fields in entries}
         return found
 
     async def seats(self, user: str) -> int:
         """Connections of *user* that Redis counts."""
-        return int(await self.redis.hlen(self.names.conns(user)))
+        key = self.names.conns(user)
+        return int(await self.redis_of(key).hlen(key))
 
     async def heal(self) -> None:
         """Everything runs again, as before the fault."""

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from msgpack import packb
 from redis.asyncio import Redis
@@ -18,7 +18,8 @@ from tests.faults.ground import Ground
 from tests.faults.stage import Scenario, Stage
 from tests.support.cable import Cable
 from tests.support.namespace import DOWN, UP
-from tests.support.replica import Replica
+from tests.support.replica import Replica, wait_until
+from tests.support.topologies import Cluster, Sentinels
 
 
 async def nothing(stage: Stage) -> None:
@@ -250,8 +251,43 @@ async def _started(replica: Replica) -> None:
     await asyncio.to_thread(replica.wait_ready)
 
 
+async def kill_master(stage: Stage) -> None:
+    sentinels = stage.ground.sentinels
+    old = sentinels.master
+    old.stop()
+    await asyncio.to_thread(wait_until, lambda: sentinels.master is not old, 30, "a replica is promoted")
+    stage.healed()
+    await stage.pause(2)
+    await asyncio.to_thread(old.start)
+
+
+async def fail_over_twice(stage: Stage) -> None:
+    for _ in range(2):
+        await asyncio.to_thread(stage.ground.sentinels.failover)
+        await stage.pause(1, 4)
+
+
+async def kill_shard(stage: Stage) -> None:
+    cluster, key = stage.ground.cluster, stage.ground.names.pubsub(stage.channels[0])
+    old = cluster.owner_of(key)
+    old.stop()
+    await asyncio.to_thread(wait_until, lambda: cluster.owner_of(key) is not old, 30, "a replica is promoted")
+    stage.healed()
+    await stage.pause(2)
+
+
+async def move_slots(stage: Stage) -> None:
+    cluster = stage.ground.cluster
+    for channel in stage.rng.sample(stage.channels, 5):
+        key = stage.ground.names.pubsub(channel)
+        target = stage.rng.choice([master for master in cluster.masters if master is not cluster.owner_of(key)])
+        await asyncio.to_thread(cluster.move_slot, key, target)
+        await stage.pause(0.1, 0.5)
+
+
 SLOW_DRAIN: Final[dict[str, object]] = {"drain_seconds": 5}
 AOF: Final = ("--appendonly", "yes", "--appendfsync", "always")
+FAILOVER: Final[dict[str, Any]] = {"may_break": True, "may_lose_with_master": True, "whole_seconds": 10}
 SMALL_BUFFER: Final = ("--client-output-buffer-limit", "pubsub", "1mb", "1mb", "1")
 
 SCENARIOS: Final = (
@@ -289,5 +325,9 @@ SCENARIOS: Final = (
         "terminate beside readers", "SIGTERM while half of the devices read nothing", terminate_beside_stalled_readers
     ),
     Scenario("roll the fleet", "SIGTERM and start, each replica in turn", roll_the_fleet, settings=SLOW_DRAIN),
+    Scenario("kill master", "kill -9 the master behind sentinels", kill_master, shape=Sentinels, **FAILOVER),
+    Scenario("fail over twice", "SENTINEL FAILOVER, and again", fail_over_twice, shape=Sentinels, **FAILOVER),
+    Scenario("kill shard", "kill -9 a master of a cluster", kill_shard, shape=lambda: Cluster(replicas=1), **FAILOVER),
+    Scenario("move slots", "slots of five channels move to other shards", move_slots, shape=Cluster),
 )
 """Every fault; the quick ones run with the other tests."""

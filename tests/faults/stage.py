@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.faults import invariants
-from tests.faults.ground import Ground
+from tests.faults.ground import Ground, Shape
 from tests.faults.load import Load
 from tests.faults.recorder import Ahead, Closed, Delivered, Recorder, Stood, now
 from tests.faults.subscriber import Device
@@ -48,6 +48,9 @@ class Scenario:
     devices: int = 12
     sessions: int = 3
     replicas: int = 2
+    shape: Callable[[], Shape] | None = None
+    """What Redis is; one server, if not said."""
+
     is_cabled: bool = False
     is_apart: bool = False
     """Whether the first replica lives in a network namespace, which only root can make."""
