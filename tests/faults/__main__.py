@@ -8,9 +8,11 @@ import sys
 import time
 
 from tests.faults.ground import Ground
+from tests.faults.machine import work
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.stage import HEADINGS, Outcome, Scenario, Stage
 from tests.support.namespace import is_possible
+from tests.support.redis import Server
 
 
 def main() -> int:
@@ -22,7 +24,23 @@ def main() -> int:
         print(f"left out, since network namespaces need root, ip and nft: {', '.join(left_out)}", flush=True)
         wanted = [one for one in wanted if one.name not in left_out]
     outcomes = [play(one, options.first_seed + number) for one in wanted for number in range(options.seeds)]
-    return int(any(outcome.complaints for outcome in outcomes))
+    is_well = not any(outcome.complaints for outcome in outcomes)
+    if not options.only:
+        is_well &= imagine(options.worlds)
+    return int(not is_well)
+
+
+def imagine(worlds: int) -> bool:
+    """Let Hypothesis try that many; whether all was well."""
+    began = time.monotonic()
+    with Server() as server:
+        try:
+            work(server.url, worlds)
+        except AssertionError as error:
+            print(error, flush=True)
+            return False
+    print(f"{worlds} worlds of the state machine in {time.monotonic() - began:.0f} s: nothing found", flush=True)
+    return True
 
 
 def play(scenario: Scenario, seed: int) -> Outcome:
@@ -57,6 +75,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="runs of each fault")
     parser.add_argument("--first-seed", type=int, default=int(time.time()) % 100_000, help="to repeat a run")
+    parser.add_argument("--worlds", type=int, default=2000, help="runs of the state machine, when all faults are run")
     parser.add_argument("--only", nargs="*", default=[], help="words of the names of faults")
     return parser.parse_args()
 

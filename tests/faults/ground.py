@@ -59,6 +59,8 @@ class Ground:
         self.names = Names(PREFIX)
         self.cables: list[Cable] = []
         self.fleet: list[Replica] = []
+        self.doors: list[Replica] = []
+        """Where devices may try to connect; the whole fleet, unless a fault says otherwise."""
         self._count = count
         self._is_cabled = is_cabled
         self._settings = {**SETTINGS, **settings}
@@ -95,6 +97,7 @@ class Ground:
             self.cables = [await self._stack.enter_async_context(Cable(self.server.port)) for _ in range(self._count)]
         urls = [cable.url for cable in self.cables] or [self.shape.url] * self._count
         self.fleet = [self._replica(number, url) for number, url in enumerate(urls, 1)]
+        self.doors = list(self.fleet)
         for replica in self.fleet:
             self._stack.callback(replica.close)
             replica.launch()
@@ -122,8 +125,8 @@ class Ground:
         return fairlead.connect(self.shape.url, prefix=PREFIX, history_size=HISTORY)
 
     def urls(self) -> list[str]:
-        """Where devices may try to connect."""
-        return [replica.url for replica in self.fleet]
+        """The addresses of `doors`."""
+        return [replica.url for replica in self.doors]
 
     def redis_at(self, server: Server) -> Redis:
         """A client of that server."""
@@ -154,6 +157,7 @@ class Ground:
 
     async def heal(self) -> None:
         """Everything runs again, as before the fault."""
+        self.doors = list(self.fleet)
         for cable in self.cables:
             cable.clear()
         for replica in self.fleet:

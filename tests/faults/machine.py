@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, ClassVar
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from tests.faults.world import DEVICES, REPLICAS, World
 
@@ -132,6 +133,29 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def forget_log(self) -> None:
         self._run(self.world.forget_log())
+
+
+def work(url: str, examples: int) -> None:
+    """
+    Try *examples* worlds.
+
+    :raises AssertionError: what went wrong in the smallest of those that went wrong.
+    """
+
+    class Here(Machine):
+        pass
+
+    Here.url = url
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
 
 
 async def _soon(do: Any) -> None:

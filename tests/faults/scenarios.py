@@ -15,6 +15,8 @@ from redis.asyncio import Redis
 from fairlead.envelope import Envelope
 from fairlead.names import partition_of
 from tests.faults.ground import Ground
+from tests.faults.light import LightDevice
+from tests.faults.recorder import now
 from tests.faults.stage import Scenario, Stage
 from tests.support.cable import Cable
 from tests.support.namespace import DOWN, UP
@@ -32,6 +34,31 @@ async def kill_replica(stage: Stage) -> None:
     stage.healed()
     await stage.pause(0.2, 1.0)
     await _started(victim)
+
+
+async def kill_the_replica_of_all(stage: Stage) -> None:
+    """Thousands come to the other replica at once."""
+    first, second = stage.ground.fleet
+    redis, began = stage.ground.redis, now()
+    before = await _cpu(redis)
+    stage.spare(first)
+    stage.ground.doors = [second]
+    first.kill()
+    stage.healed()
+    for device in stage.devices:
+        device.standing.clear()
+    async with asyncio.timeout(60):
+        for device in stage.devices:
+            await device.standing.wait()
+    stage.notes.append(
+        f"all back after {now() - began:.1f} s; CPU of Redis meanwhile {await _cpu(redis) - before:.2f} s"
+    )
+
+
+async def _cpu(redis: Redis) -> float:
+    """Seconds of CPU that Redis has used."""
+    info = await redis.info("cpu")
+    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
 async def freeze_replica(stage: Stage) -> None:
@@ -293,6 +320,19 @@ SMALL_BUFFER: Final = ("--client-output-buffer-limit", "pubsub", "1mb", "1mb", "
 SCENARIOS: Final = (
     Scenario("nothing", "no fault, as a measure", nothing, whole_seconds=1, is_quick=True),
     Scenario("kill replica", "kill -9 one replica, start it again", kill_replica, is_quick=True),
+    Scenario(
+        "kill under 5000",
+        "kill -9 the replica that holds 5,000 devices",
+        kill_the_replica_of_all,
+        devices=5000,
+        sessions=50,
+        device=LightDevice,
+        all_on_first=True,
+        whole_seconds=20,
+        # The question whether it lives stands in the queue behind thousands of newcomers.
+        answer_seconds=10,
+        after_seconds=3,
+    ),
     Scenario("freeze replica", "SIGSTOP for 5 s, then SIGCONT", freeze_replica),
     Scenario("freeze for long", "SIGSTOP for 30 s, then SIGCONT", freeze_for_long, rate=50),
     Scenario("kill subscriptions", "CLIENT KILL TYPE pubsub 20 times", kill_subscriptions, rate=1000, is_quick=True),

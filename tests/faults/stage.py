@@ -16,6 +16,9 @@ from tests.faults.subscriber import Device
 from tests.faults.watch import STANDS_SECONDS, Blindness, Watch
 from tests.support.replica import Replica
 
+START_SECONDS: Final = 60.0
+"""How long the devices may take to come in before anything happens."""
+
 SETTLE_SECONDS: Final = 15.0
 """How long after the last publish everything may take to arrive; what has not by then is lost."""
 
@@ -40,6 +43,9 @@ class Scenario:
     whole_seconds: float = 5.0
     """The bar: so long after the fault nothing may be overdue."""
 
+    answer_seconds: float = STANDS_SECONDS
+    """The bar: so long a living replica may take to say that it lives."""
+
     before_seconds: float = 1.0
     after_seconds: float = 1.5
     """How long the load runs around the fault."""
@@ -48,6 +54,12 @@ class Scenario:
     devices: int = 12
     sessions: int = 3
     replicas: int = 2
+    device: type[Device] = Device
+    """What devices are made of."""
+
+    all_on_first: bool = False
+    """Whether all devices begin on the first replica."""
+
     shape: Callable[[], Shape] | None = None
     """What Redis is; one server, if not said."""
 
@@ -94,6 +106,8 @@ class Outcome:
     whole_seconds: float
     stood_seconds: float
     """The longest that a replica's loop stood, as seen from outside."""
+    notes: list[str]
+    """What the fault itself has seen."""
     failures: list[str]
     """Bars that were missed."""
 
@@ -108,7 +122,7 @@ class Outcome:
             f"{self.fault:<28} {self.seed:>6} {self.said:>7} {self.acknowledged:>7} {self.delivered:>8} "
             f"{len(self.lost):>5} {self.gone:>5} {self.told:>5} {len(self.duplicated):>5} {len(self.reordered):>5} "
             f"{len(self.reused):>6} {self.holes:>5} {self.whole_seconds:>8.2f} s {self.stood_seconds:>6.2f} s  "
-            + " ".join(f"{code}×{count}" for code, count in self.closes.items())
+            + "  ".join([*(f"{code}×{count}" for code, count in self.closes.items()), *self.notes])
         )
 
 
@@ -133,7 +147,7 @@ class Stage:
         sessions = [f"session:{mark}-s{number}" for number in range(scenario.sessions)]
         self.channels = [*sessions, *(f"user:{user}" for user in users)]
         self.devices = [
-            Device(
+            scenario.device(
                 user,
                 self.rng.sample(sessions, k=min(2, len(sessions))),
                 ground.urls,
@@ -144,6 +158,7 @@ class Stage:
         ]
         self.load = Load(ground.backend, self.record, self.channels, scenario.rate, self.rng, label=mark)
         self.watch = Watch(ground.fleet)
+        self.notes: list[str] = []
         self._healed = 0.0
         self._spared: list[str] = []
         self._blindness: list[Blindness] = []
@@ -172,6 +187,8 @@ class Stage:
 
     async def run(self) -> Outcome:
         """Play it."""
+        if self.scenario.all_on_first:
+            self.ground.doors = self.ground.fleet[:1]
         for device in self.devices:
             device.start()
         try:
@@ -193,7 +210,7 @@ class Stage:
             await asyncio.gather(*(device.stop() for device in self.devices))
 
     async def _all_stand(self) -> None:
-        async with asyncio.timeout(SETTLE_SECONDS):
+        async with asyncio.timeout(START_SECONDS):
             for device in self.devices:
                 await device.standing.wait()
 
@@ -250,6 +267,7 @@ class Stage:
             closes={code: codes.count(code) for code in sorted(set(codes))},
             whole_seconds=whole,
             stood_seconds=stood,
+            notes=self.notes,
             failures=[*self._failures(told, whole, stood), *seated, *self.watch.untruths(self._blindness)],
         )
 
@@ -261,7 +279,7 @@ class Stage:
             found.append(f"{len(self.record.refused)} publishes were refused: {self.record.refused[0].why}")
         if whole > scenario.whole_seconds:
             found.append(f"whole again after {whole:.1f} s, not within {scenario.whole_seconds:g} s")
-        if stood > STANDS_SECONDS:
+        if stood > scenario.answer_seconds:
             found.append(f"I8 a loop stood for {stood:.1f} s")
         return found
 

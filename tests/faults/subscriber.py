@@ -111,7 +111,7 @@ class Device:
     async def _session(self) -> tuple[int, str]:
         """One connection to its end: the code and the reason, 1006 where there was none, `NOBODY` if it never was."""
         recover = self.positions.recover()
-        url = self._rng.choice(list(self._urls())) + ("?wait=connect" if recover else "")
+        url = self._choose() + ("?wait=connect" if recover else "")
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 socket = await connect(
@@ -145,6 +145,10 @@ class Device:
             socket.transport.abort()
         close = socket.protocol.close_rcvd
         return (close.code, close.reason) if close else (1006, "")
+
+    def _choose(self) -> str:
+        """The replica to try next."""
+        return self._rng.choice(list(self._urls()))
 
     async def _listen(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed):
