@@ -29,7 +29,6 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self._loop = asyncio.new_event_loop()
         self._said = 0
-        self._did: World
 
     @initialize()
     def begin(self) -> None:

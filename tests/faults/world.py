@@ -67,6 +67,7 @@ class Side:
     """What one replica knows about the channel, and who hears it there."""
 
     def __init__(self, lane: Lane, names: Names) -> None:
+        self.lane = lane
         history = History(lane, names, KEPT_SECONDS)
         self.tracks = Tracks(history.ask, self._give, ("session",), 1 << 20, MEMORY_MESSAGES)
         self.inbox: deque[bytes] = deque()
@@ -147,7 +148,7 @@ class World:
         self._ear.abort()
         keys = [key async for key in self.redis.scan_iter(f"{self.names.prefix}:*", count=1000)]
         await self.redis.delete(*keys)
-        for lane in (self._lane, *(side.tracks._ask_log.__self__._lane for side in self.sides)):
+        for lane in (self._lane, *(side.lane for side in self.sides)):
             await lane.aclose()
         await self.redis.aclose()
 

@@ -66,11 +66,6 @@ class Cable:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._port}/0"
 
-    def block(self) -> None:
-        """Nothing in either direction; nobody is told."""
-        self.up.block()
-        self.down.block()
-
     def clear(self) -> None:
         """All is well again."""
         self.up.clear()

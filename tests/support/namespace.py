@@ -42,8 +42,8 @@ class Namespace:
         return ("ip", "netns", "exec", self._name)
 
     def drop(self, port: int, *ways: str) -> None:
-        """Let nothing pass to (`UP`) or from (`DOWN`) *port* here; nobody is told. Both if no way is named."""
-        for way in ways or (UP, DOWN):
+        """Let nothing pass to (`UP`) or from (`DOWN`) *port* here; nobody is told."""
+        for way in ways:
             end = "dport" if way == UP else "sport"
             self._inside("nft", "add", "rule", "inet", "faults", way, "tcp", end, str(port), "drop")
 

@@ -1,0 +1,43 @@
+"""What happens between replicas and Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.faults.stage import Stage
+from tests.support.namespace import DOWN, UP
+
+
+async def cut_cables(stage: Stage) -> None:
+    for _ in range(10):
+        stage.rng.choice(stage.ground.cables).cut()
+        await stage.pause(0.05, 0.3)
+
+
+async def block_cable(stage: Stage, ways: Sequence[str]) -> None:
+    """For 8 s nothing passes one cable in the directions *ways*."""
+    seconds = 8.0
+    replica, cable = stage.rng.choice(list(zip(stage.ground.fleet, stage.ground.cables, strict=True)))
+    for way in ways:
+        (cable.up if way == UP else cable.down).block()
+    await stage.pause(seconds)
+    stage.blinded(replica, seconds)
+    cable.clear()
+
+
+async def drop_packets(stage: Stage, seconds: float, ways: Sequence[str] = (UP, DOWN)) -> None:
+    """Between the replica that lives apart and Redis, in the directions *ways*."""
+    namespace, replica = stage.ground.namespace, stage.ground.fleet[0]
+    assert namespace is not None
+    namespace.drop(stage.ground.server.port, *ways)
+    await stage.pause(seconds)
+    stage.blinded(replica, seconds)
+    namespace.clear()
+
+
+async def slow_cables(stage: Stage) -> None:
+    for cable in stage.ground.cables:
+        cable.up.delay_seconds = cable.down.delay_seconds = stage.rng.uniform(0.05, 0.2)
+    await stage.pause(3)
+    for cable in stage.ground.cables:
+        cable.clear()
