@@ -20,6 +20,9 @@ from tests.support.replica import wait_until
 SERVICE = "main"
 SECONDS = 30.0
 
+_CLIENT = ("--user", "client", "on", ">client", "~*", "&*", "+@all")
+"""Clients have a name; servers and sentinels are the default user, so that these alone can be cut off."""
+
 _IMPATIENT = ("--repl-diskless-sync-delay", "0", "--repl-diskless-sync", "yes")
 
 
@@ -28,14 +31,14 @@ class Sentinels:
 
     def __init__(self) -> None:
         self.binary = debian_binary() or ""
-        self.servers = [Server(*_IMPATIENT, binary=self.binary) for _ in range(3)]
+        self.servers = [Server(*_IMPATIENT, *_CLIENT, binary=self.binary) for _ in range(3)]
         self.sentinels: list[Server] = []
         self._folder = Path(mkdtemp(prefix="fairlead-sentinels-"))
 
     @property
     def url(self) -> str:
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://{hosts}/{SERVICE}/0"
+        return f"redis+sentinel://client:client@{hosts}/{SERVICE}/0"
 
     @property
     def master(self) -> Server:
@@ -50,6 +53,22 @@ class Sentinels:
         with Redis(port=self.sentinels[0].port) as sentinel:
             wait_until(lambda: _said(sentinel, "SENTINEL", "FAILOVER", SERVICE), SECONDS, "a failover begins")
         wait_until(lambda: self.master is not before, SECONDS, "a replica is promoted")
+
+    def isolate(self, server: Server) -> None:
+        """Cut *server* off from the sentinels and the other servers; clients go on reaching it."""
+        with _as_client(server) as redis:
+            redis.execute_command("ACL", "SETUSER", "default", "off")
+            redis.execute_command("CLIENT", "KILL", "USER", "default")
+
+    def reunite(self, server: Server) -> None:
+        """Undo `isolate`."""
+        with _as_client(server) as redis:
+            redis.execute_command("ACL", "SETUSER", "default", "on")
+
+    def is_master(self, server: Server) -> bool:
+        """Whether *server* takes itself for a master."""
+        with _as_client(server) as redis:
+            return str(redis.info("replication")["role"]) == "master"
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -199,6 +218,10 @@ class Cluster:
 
 def _migrate(giver: Redis, to: Server, keys: Sequence[str | bytes]) -> None:
     giver.execute_command("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
+
+
+def _as_client(server: Server) -> Redis:
+    return Redis(port=server.port, username="client", password="client")
 
 
 def _slots(node: Redis) -> list[Any]:
