@@ -64,6 +64,7 @@ def connect(
         history_ttl_seconds=history_ttl_seconds,
         timeout_seconds=timeout_seconds,
         durable_replicas=durable_replicas,
+        follows=True,
     )
     return Backend(shards, names, publisher, name=name, timeout_seconds=timeout_seconds)
 

@@ -21,6 +21,7 @@ from fairlead.redis.atlas import grouped, nowhere
 from fairlead.redis.connection import has_ended
 from fairlead.redis.outage import BACK_OFF, is_passing
 from fairlead.redis.roads import Roads
+from fairlead.redis.sentinel import Service
 from fairlead.redis.shards import Shard, Shards, shards_of
 from fairlead.sent import Fate, Sent
 
@@ -78,6 +79,8 @@ class Publisher:
     :param attempts: at most so many tries within that time; 0 for as many as it allows.
     :param durable_replicas: how many replicas of Redis must have a durable message before it counts as sent (see
         `fairlead.copies.Copies`).
+    :param follows: whether to ask sentinels, from the first message on, if the master is still the same; a replica
+        has a watch of its own for that.
     """
 
     def __init__(
@@ -91,8 +94,11 @@ class Publisher:
         timeout_seconds: float = 5.0,
         attempts: int = 0,
         durable_replicas: int = 0,
+        follows: bool = False,
     ) -> None:
         shards = shards_of(redis)
+        self._services = [shard.place for shard in shards if isinstance(shard.place, Service)] if follows else []
+        self._following: asyncio.Task[None] | None = None
         self._publications = Publications(
             names,
             durable=durable,
@@ -123,12 +129,20 @@ class Publisher:
         body, is_durable = self._publications.pack(channel, envelope, durable)
         loop = asyncio.get_running_loop()
         deadline, answer = loop.time() + self._timeout_seconds, loop.create_future()
+        if self._services and (self._following is None or self._following.done()):
+            self._following = loop.create_task(self._follow(), name="fairlead follows masters")
         self._roads.of_partition(partition).take(_Posted(envelope.id, partition, body, is_durable, deadline, answer))
         return answer
 
     async def aclose(self) -> None:
         """Wait for what was posted, no longer than its time limit, and disconnect."""
         await asyncio.gather(*(road.aclose() for road in self._roads))
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait([self._following])
+
+    async def _follow(self) -> None:
+        await asyncio.gather(*(service.follow() for service in self._services))
 
 
 class _Road:

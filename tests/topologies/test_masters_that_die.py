@@ -11,7 +11,7 @@ import fairlead
 from fairlead.backend import Backend
 from fairlead.names import Names
 from tests.support.client import Client, connected
-from tests.support.replica import Replica, replicas
+from tests.support.replica import Replica, replicas, wait_until
 from tests.support.topologies import Cluster, Sentinels
 
 USERS = [f"user-{number}" for number in range(8)]
@@ -146,3 +146,18 @@ async def _publish_for_ever(backend: Backend, user: str, sent: list[int]) -> Non
         receipt = await backend.send_to_user(user, {"type": "tick", "content": len(sent) + 1})
         sent.append(receipt.offset)
         await asyncio.sleep(0.005)
+
+
+async def test_a_backend_leaves_a_master_that_does_not_know_that_it_is_none(prefix: str) -> None:
+    with Sentinels() as sentinels:
+        async with fairlead.connect(sentinels.url, prefix=prefix) as backend:
+            before = await backend.send_to_user(USERS[0], {"type": "before"})
+            old = sentinels.master
+            sentinels.isolate(old)
+            await asyncio.to_thread(wait_until, lambda: sentinels.master is not old, 20, "a replica is promoted")
+
+            async with asyncio.timeout(4):
+                while (await backend.send_to_user(USERS[0], {"type": "after"})).epoch == before.epoch:
+                    await asyncio.sleep(0.05)
+
+            assert sentinels.is_master(old)

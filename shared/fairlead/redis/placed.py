@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from redis.connection import Connection, SSLConnection
 
@@ -19,7 +19,7 @@ class Place:
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self._opened: WeakSet[AbstractConnection] = WeakSet()
+        self._opened: WeakKeyDictionary[AbstractConnection, HostPort] = WeakKeyDictionary()
 
     async def locate(self) -> HostPort:
         """Where to connect to."""
@@ -29,14 +29,14 @@ class Place:
         """As `locate`, blocking."""
         return self.host, self.port
 
-    def opened(self, connection: AbstractConnection) -> None:
-        """*connection* leads there now."""
-        self._opened.add(connection)
+    def opened(self, connection: AbstractConnection, at: HostPort) -> None:
+        """*connection* leads to *at* now."""
+        self._opened[connection] = at
 
-    def drop(self) -> None:
-        """End every connection at once: what waits for an answer is told that there is none."""
-        for connection in list(self._opened):
-            if connection._writer is not None:
+    def drop(self, but: HostPort | None = None) -> None:
+        """End every connection at once, *but* those that lead there: what waits for an answer gets none."""
+        for connection, at in list(self._opened.items()):
+            if connection._writer is not None and at != but:
                 connection._writer.transport.abort()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from redis.exceptions import ConnectionError, RedisError
@@ -15,6 +16,9 @@ from fairlead.redis.placed import Place
 
 ANSWER_SECONDS: Final = 1.0
 """How long one sentinel may take."""
+
+FOLLOW_SECONDS: Final = 1.0
+"""How often a backend asks whether the master is still the same."""
 
 
 def elected(answers: Sequence[HostPort | None], configured: int) -> HostPort | None:
@@ -68,6 +72,13 @@ class Service(Place):
             if found := self._settled(answers):
                 return found
         return self._elected(answers)
+
+    async def follow(self) -> None:
+        """Ask every second until cancelled, and end what leads to a master of before: cut off, it may not know."""
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            with suppress(ConnectionError):
+                self.drop(but=await self.locate())
 
     async def _ask(self, host: HostPort) -> list[HostPort | None]:
         """One answer, or none when it cannot be reached."""

@@ -41,7 +41,7 @@ class TimedConnection(_Timed, Connection):
             self.host, self.port = await self._place.locate()
         await super()._connect()  # type: ignore[no-untyped-call]
         if self._place is not None:
-            self._place.opened(self)
+            self._place.opened(self, (self.host, self.port))
 
 
 class TimedSSLConnection(TimedConnection, SSLConnection):
