@@ -41,6 +41,9 @@ async def fill_redis(stage: Stage) -> None:
     await redis.config_set("maxmemory", used - 100_000)
     await stage.pause(2)
     await redis.config_set("maxmemory", 0)
+    refusals = (await redis.info("errorstats")).get("errorstat_OOM", {"count": 0})["count"]
+    assert refusals > 0, "Redis was not full"
+    stage.notes.append(f"{refusals} times out of memory")
 
 
 async def overflow_output_buffer(stage: Stage) -> None:
