@@ -11,7 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from fairlead.redis.places import SLOTS, slot_of
 from tests.support.redis import Server, debian_binary, free_port
@@ -211,7 +213,7 @@ class Cluster:
 
     def _alive(self) -> Iterator[Redis]:
         for node in self.nodes:
-            with Redis(port=node.port) as redis:
+            with Redis(port=node.port, retry=Retry(NoBackoff(), 0)) as redis:
                 if _said(redis, "PING"):
                     yield redis
 
