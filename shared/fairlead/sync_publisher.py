@@ -68,6 +68,7 @@ class SyncPublisher:
 
         :param durable: overrides what the kinds of channel say.
         """
+        self._shards.follow()
         pack = self._publications.pack
         outgoing = [
             Outgoing(envelope.id, partition_of(channel), *pack(channel, envelope, durable))

@@ -161,3 +161,17 @@ async def test_a_backend_leaves_a_master_that_does_not_know_that_it_is_none(pref
                     await asyncio.sleep(0.05)
 
             assert sentinels.is_master(old)
+
+
+async def test_a_blocking_backend_leaves_it_too(prefix: str) -> None:
+    with Sentinels() as sentinels, fairlead.connect_sync(sentinels.url, prefix=prefix) as backend:
+        before = await asyncio.to_thread(backend.send_to_user, USERS[0], {"type": "before"})
+        old = sentinels.master
+        sentinels.isolate(old)
+        await asyncio.to_thread(wait_until, lambda: sentinels.master is not old, 20, "a replica is promoted")
+
+        async with asyncio.timeout(4):
+            while (await asyncio.to_thread(backend.send_to_user, USERS[0], {"type": "after"})).epoch == before.epoch:
+                await asyncio.sleep(0.05)
+
+        assert sentinels.is_master(old)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import socket
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from redis.connection import Connection, SSLConnection
 
 if TYPE_CHECKING:
-    from redis.asyncio.connection import AbstractConnection
-
     from fairlead.redis.address import HostPort
+
+
+class Cuttable(Protocol):
+    """A connection whose end another task or thread may decide."""
+
+    def cut(self) -> None:
+        """End it; what waits for an answer is told that there is none."""
 
 
 class Place:
@@ -19,7 +27,8 @@ class Place:
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self._opened: WeakKeyDictionary[AbstractConnection, HostPort] = WeakKeyDictionary()
+        self._opened: WeakKeyDictionary[Cuttable, HostPort] = WeakKeyDictionary()
+        self._lock = Lock()
 
     async def locate(self) -> HostPort:
         """Where to connect to."""
@@ -29,15 +38,17 @@ class Place:
         """As `locate`, blocking."""
         return self.host, self.port
 
-    def opened(self, connection: AbstractConnection, at: HostPort) -> None:
+    def opened(self, connection: Cuttable, at: HostPort) -> None:
         """*connection* leads to *at* now."""
-        self._opened[connection] = at
+        with self._lock:
+            self._opened[connection] = at
 
     def drop(self, but: HostPort | None = None) -> None:
         """End every connection at once, *but* those that lead there: what waits for an answer gets none."""
-        for connection, at in list(self._opened.items()):
-            if connection._writer is not None and at != but:
-                connection._writer.transport.abort()
+        with self._lock:
+            elsewhere = [connection for connection, at in self._opened.items() if at != but]
+        for connection in elsewhere:
+            connection.cut()
 
 
 class PlacedConnection(Connection):
@@ -49,7 +60,15 @@ class PlacedConnection(Connection):
 
     def _connect(self) -> Any:
         self.host, self.port = self._place.locate_sync()
-        return super()._connect()  # type: ignore[no-untyped-call]
+        sock = super()._connect()  # type: ignore[no-untyped-call]
+        self._place.opened(self, (self.host, self.port))
+        return sock
+
+    def cut(self) -> None:
+        """See `Cuttable`: not closed, since another thread may be reading."""
+        if (sock := self._sock) is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 class PlacedSSLConnection(PlacedConnection, SSLConnection):

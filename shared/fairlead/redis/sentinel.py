@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from threading import Event
 from typing import Any, Final
 
 from redis.exceptions import ConnectionError, RedisError
@@ -79,6 +80,12 @@ class Service(Place):
             await asyncio.sleep(FOLLOW_SECONDS)
             with suppress(ConnectionError):
                 self.drop(but=await self.locate())
+
+    def follow_sync(self, ended: Event) -> None:
+        """As `follow`, for a thread, until *ended*."""
+        while not ended.wait(FOLLOW_SECONDS):
+            with suppress(ConnectionError):
+                self.drop(but=self.locate_sync())
 
     async def _ask(self, host: HostPort) -> list[HostPort | None]:
         """One answer, or none when it cannot be reached."""

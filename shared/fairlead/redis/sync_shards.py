@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
@@ -33,14 +34,34 @@ if TYPE_CHECKING:
 class SyncShard:
     """One master, wherever it is at the moment."""
 
-    def __init__(self, name: str, redis: Redis) -> None:
+    def __init__(self, name: str, redis: Redis, place: Place | None = None) -> None:
         self.name = name
         self.redis = redis
+        self.place = place
         self.greeting = greeting_of(redis)
 
 
 class SyncShards(Atlas[SyncShard]):
     """Independent servers: where something lives never changes."""
+
+    _followers: tuple[threading.Thread, ...] = ()
+
+    @cached_property
+    def _services(self) -> list[Service]:
+        return [shard.place for shard in self if isinstance(shard.place, Service)]
+
+    def follow(self) -> None:
+        """Have sentinels asked from now on whether masters are still the same, in this process."""
+        # After a fork there are none: threads stay behind.
+        if not self._services or any(thread.is_alive() for thread in self._followers):
+            return
+        self._ended = threading.Event()
+        self._followers = tuple(
+            threading.Thread(target=place.follow_sync, args=(self._ended,), name="fairlead follows", daemon=True)
+            for place in self._services
+        )
+        for thread in self._followers:
+            thread.start()
 
     def refresh(self, error: BaseException | None = None) -> None:
         """Learn where things live; called when *error* says that it may not be where we thought."""
@@ -80,6 +101,8 @@ class SyncShards(Atlas[SyncShard]):
 
     def close(self) -> None:
         """Disconnect everything."""
+        if self._followers:
+            self._ended.set()
         for shard in self:
             shard.redis.close()
 
@@ -146,7 +169,7 @@ def open_shards_sync(
     for address in named:
         place = Service(address) if address.kind is Kind.SENTINEL else None
         redis = open_sync(address.url, names, place=place, **options)  # type: ignore[arg-type]
-        shards[address.name] = SyncShard(address.name, redis)
+        shards[address.name] = SyncShard(address.name, redis, place)
     return SyncShards(Ring(shards), names.replicas)
 
 

@@ -43,6 +43,11 @@ class TimedConnection(_Timed, Connection):
         if self._place is not None:
             self._place.opened(self, (self.host, self.port))
 
+    def cut(self) -> None:
+        """See `fairlead.redis.placed.Cuttable`."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+
 
 class TimedSSLConnection(TimedConnection, SSLConnection):
     """Over TLS."""
