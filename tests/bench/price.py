@@ -59,8 +59,8 @@ async def publish(server: Server, kind: str, count: int, replicas: int) -> Price
 async def main(count: int) -> None:
     """Print a line for each way to publish."""
     print(f"{'':<28}{'messages/s':>12}{'backend us':>12}{'redis us':>12}")
-    with Server() as master, Server("--replicaof", "127.0.0.1", str(master.port)) as _:
-        with redis.Redis.from_url(master.url) as client:
+    with Server("--repl-diskless-sync-delay", "0") as master, Server("--replicaof", "127.0.0.1", str(master.port)) as _:
+        with redis.Redis.from_url(master.url, socket_timeout=15) as client:
             client.set("price", 0)
             client.wait(1, 10_000)  # the copy has caught up
         for name, kind, replicas in (
