@@ -63,6 +63,25 @@ def test_programs_get_frames_and_receipts_in_json(replica: Replica, fairlead: Fa
     assert (frames[1]["id"], frames[1]["offset"]) == ("m-1", 1)
 
 
+def test_who_listens_acknowledges(replica: Replica, fairlead: Fairlead) -> None:
+    client = listener(replica, "--user", "42", "--timeout", "3")
+
+    told = fairlead("send", "user:42", HELLO, "--ack", "--json")
+    ended(client)
+
+    assert (told.status, told.json["status"]) == (Status.OK, "delivered")
+    assert told.json["acknowledged_by"]["user_id"] == "42"
+
+
+def test_who_only_watches_does_not_acknowledge(replica: Replica, fairlead: Fairlead) -> None:
+    client = listener(replica, "--user", "42", "--no-ack", "--timeout", "3")
+
+    told = fairlead("send", "user:42", HELLO, "--ack", "--ack-timeout", "0.3")
+    ended(client)
+
+    assert told.status == Status.NO
+
+
 @pytest.mark.usefixtures("configured")
 def test_what_nobody_acknowledges_ends_with_no(fairlead: Fairlead) -> None:
     told = fairlead("send", "user:42", HELLO, "--ack", "--ack-timeout", "0.2")

@@ -34,6 +34,7 @@ def listen(
     url: Annotated[str, typer.Option(help="WebSocket address of a gateway.")] = "",
     count: Annotated[int, typer.Option(min=0, help="End after this many messages; 0 for no end.")] = 0,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for them, else status 1; 0 for ever.")] = 0,
+    ack: Annotated[bool, typer.Option(help="Acknowledge what asks for it.")] = True,
     as_json: Json = False,
 ) -> Status:
     """Connect as a user and print every frame that arrives, until Ctrl-C."""
@@ -44,12 +45,14 @@ def listen(
     token = token or signed(settings, everything(user, settings))
     address = url or (server.urls[0] if server else f"ws://{settings.host}:{settings.port}/ws")
     try:
-        return _listen(address, token, channels, count, timeout or None, as_json)
+        return _listen(address, token, channels, count, timeout or None, ack, as_json)
     except KeyboardInterrupt:
         return Status.INTERRUPTED
 
 
-def _listen(url: str, token: str, channels: list[str], count: int, timeout: float | None, as_json: bool) -> Status:
+def _listen(
+    url: str, token: str, channels: list[str], count: int, timeout: float | None, acknowledges: bool, as_json: bool
+) -> Status:
     # Here, not above: only this command is a WebSocket client.
     from websockets.exceptions import ConnectionClosed
 
@@ -60,6 +63,8 @@ def _listen(url: str, token: str, channels: list[str], count: int, timeout: floa
         try:
             for frame in _frames(socket, count, timeout):
                 tell(frame)
+                if acknowledges and frame.get("requires_ack"):
+                    socket.send(json.dumps(acknowledgement(frame)))
         except TimeoutError:
             return Status.NO
         except ConnectionClosed as end:
@@ -75,6 +80,11 @@ def actions(channels: list[str]) -> list[dict[str, Any]]:
     if others:
         wishes.append({"action": "subscribe", "channels": others})
     return [wish | {"id": str(number)} for number, wish in enumerate(wishes, 1)]
+
+
+def acknowledgement(frame: Mapping[str, Any]) -> dict[str, Any]:
+    """What to say when *frame* has arrived and asks for it."""
+    return {"action": "ack", "channel": frame["channel"], "message_ids": [frame["id"]]}
 
 
 def _connected(url: str, token: str) -> ClientConnection:

@@ -185,7 +185,8 @@ class Seat {
       this.waiting.delete(frame.ref);
       return settle(frame);
     }
-    if (this.hasSeen(frame)) return;
+    if (frame.requires_ack) this.send({ action: "ack", channel: frame.channel, message_ids: [frame.id] });
+    if (this.hasSeen(frame) || frame.attempt) return;
     (HEARD[frame.type] ?? heardOther)(this, frame);
   }
 
