@@ -36,21 +36,26 @@ Publish = Callable[[str, Envelope], Awaitable[Sent]]
 class Variants(dict[int, bytes]):
     """The WebSocket frames of some messages, joined; one entry a format, made when the first socket needs it."""
 
-    def __init__(self, messages: Iterable[bytes]) -> None:
+    def __init__(self, channel: str, messages: Iterable[Outgoing]) -> None:
+        self._channel = channel
         self._messages = tuple(messages)
 
     def __missing__(self, format: int) -> bytes:
-        made = self[format] = b"".join([_finished(message, format) for message in self._messages])
+        made = self[format] = b"".join([_finished(self._channel, message, format) for message in self._messages])
         return made
 
 
-def frames_for(connection: Connection, channel: str, messages: Iterable[Outgoing]) -> list[bytes]:
-    """The JSON of those *messages* that *connection* may have, and of what stands in for the others."""
-    found = (
-        message.frame if message.is_for(connection.id, connection.user_id) else message.stand_in(channel)
-        for message in messages
-    )
-    return [frame for frame in found if frame]
+def frames_for(connection: Connection, channel: str, messages: Iterable[Outgoing]) -> bytes:
+    """What *connection* is written of *messages*: those that it may have, and what stands in for the others."""
+    return Variants(
+        channel,
+        [
+            message
+            if message.is_for(connection.id, connection.user_id)
+            else message._replace(frame=message.stand_in(channel))
+            for message in messages
+        ],
+    )[connection.format]
 
 
 def finish(payload: bytes, format: int) -> bytes:
@@ -58,13 +63,18 @@ def finish(payload: bytes, format: int) -> bytes:
     return FINISH[format](payload)
 
 
-def _finished(payload: bytes, format: int) -> bytes:
-    """As `finish`, or nothing: what is no JSON at all, forged past every publisher, must not stop a channel."""
+def _finished(channel: str, message: Outgoing, format: int) -> bytes:
+    """
+    As `finish`; nothing for what is not to be sent at all.
+
+    What is no JSON, forged past every publisher, must not stop a channel, nor leave a hole in it.
+    """
     try:
-        return FINISH[format](payload)
+        return FINISH[format](message.frame) if message.frame else b""
     except (ValueError, TypeError, OverflowError) as error:
-        log.warning("message left out", format=Format(format).name, why=str(error)[:200], bytes=len(payload))
-        return b""
+        log.warning("message left out", format=Format(format).name, why=str(error)[:200], bytes=len(message.frame))
+        stand_in = message.stand_in(channel)
+        return FINISH[format](stand_in) if stand_in else b""
 
 
 def _as_msgpack(payload: bytes) -> bytes:
@@ -159,9 +169,9 @@ class MessageDispatcher:
         if len(recipients) == 1 == len(messages) and not messages[0].exclude:
             # Most channels are of one user with one device: no variants to keep for others.
             (connection,) = recipients
-            connection.write(_finished(messages[0].frame, connection.format))
+            connection.write(_finished(channel, messages[0], connection.format))
             return
-        variants = Variants([message.frame for message in messages])
+        variants = Variants(channel, messages)
         recipients = self._spare_excluded(channel, recipients, messages)
         if len(recipients) <= SLICE:
             for connection in recipients:
@@ -198,7 +208,7 @@ class MessageDispatcher:
                 continue
             self.delivered -= sum(not message.is_for(connection.id, connection.user_id) for message in messages)
             if rest := frames_for(connection, channel, messages):
-                connection.write(Variants(rest)[connection.format])
+                connection.write(rest)
         return others
 
     def _grow(self, size: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import structlog
 
-from fairlead.envelope import opened, with_offset
+from fairlead.envelope import CONTROL, opened, with_offset
 from fairlead.errors import InvalidMessage
 from fairlead.messages import now as timestamp
 from fairlead.position import Entry
@@ -16,11 +16,13 @@ log = structlog.get_logger(__name__)
 
 
 def logged(channel: str, entry: Entry, epoch: str) -> Outgoing:
-    """An *entry* of the log as the message it was; one that nobody can read holds its place, so that none is missed."""
+    """An *entry* of the log as the message it was; one that is for no client holds its place, so that none is missed."""
     try:
-        _, _, id_, _, exclude, _, _, frame = opened(entry.envelope)
+        _, _, id_, _, exclude, flags, _, frame = opened(entry.envelope)
+        if flags & CONTROL:
+            raise InvalidMessage("an order, which is for those who were here then")
     except InvalidMessage as error:
-        log.warning("unreadable in the log", channel=channel, offset=entry.offset, why=error.message)
+        log.warning("not for clients, in the log", channel=channel, offset=entry.offset, why=error.message)
         empty = Outgoing(b"", "", entry.offset, epoch, entry.id)
         return empty._replace(frame=empty.stand_in(channel))
     return Outgoing(with_offset(frame, entry.offset), exclude, entry.offset, epoch, id_)

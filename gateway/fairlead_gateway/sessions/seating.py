@@ -11,7 +11,7 @@ from fairlead.errors import NotFound, RateLimited, Unavailable
 from fairlead.messages import push
 from fairlead.names import id_of
 from fairlead.position import Position
-from fairlead_gateway.dispatch.dispatcher import finish, frames_for
+from fairlead_gateway.dispatch.dispatcher import frames_for
 from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions.frames import Position as Claimed
@@ -100,8 +100,8 @@ def settle_in(replica: Replica, connection: Connection, caught: Mapping[str, Cau
         if connection.joined and (channel in own or channel in connection.channels):
             replica.pool.join(connection, channel)
             if messages := one.missed + replica.tracks.rest(channel, one):
-                missed += frames_for(connection, channel, messages)
-    return b"".join([finish(frame, connection.format) for frame in missed])
+                missed.append(frames_for(connection, channel, messages))
+    return b"".join(missed)
 
 
 def go_on(replica: Replica, connection: Connection, caught: Mapping[str, Caught]) -> None:

@@ -6,6 +6,9 @@ import asyncio
 
 import pytest
 
+from fairlead.codes import REPLACED
+from fairlead.control import close_order
+from fairlead.envelope import Envelope
 from fairlead.sent import Sent
 from fairlead_gateway.pool.formats import MSGPACK_SUBPROTOCOL
 from tests.gateway.running import Client, Gateway, Message, new_session, new_user
@@ -121,6 +124,38 @@ async def test_msgpack_clients_recover_in_msgpack(gateway: Gateway) -> None:
     await client.next()
 
     assert (await client.hear("note"))["offset"] == 2
+
+
+async def test_what_a_format_cannot_carry_holds_its_place_live_and_later(gateway: Gateway) -> None:
+    user = new_user()
+    channel = f"user:{user}"
+    (first,) = await said(gateway, channel, 1)
+    options = {"bearer": token(user), "subprotocols": [MSGPACK_SUBPROTOCOL]}
+    live = await gateway.connect(**options)
+    publisher = gateway.manager._parts.replica.publisher
+    await publisher.publish(channel, Envelope("forged", "note", b'{"type":nonsense}'))
+    await said(gateway, channel, 1)
+
+    back = await gateway.open("/ws?wait=connect", **options)
+    await back.say("connect", recover={channel: position(first)})
+    await back.hear("connection_established")
+
+    for client in (live, back):
+        assert await client.hear("skipped") == {"type": "skipped", "channel": channel, "offset": 2}
+        assert (await client.hear("note"))["offset"] == 3
+
+
+async def test_an_order_that_somebody_kept_is_no_message(gateway: Gateway) -> None:
+    user = new_user()
+    channel = f"user:{user}"
+    (first,) = await said(gateway, channel, 1)
+    order = close_order(REPLACED.code, REPLACED.reason(""))
+    await gateway.manager._parts.replica.publisher.publish(channel, order, durable=True)
+
+    client, channels = await come_back(gateway, user, {channel: position(first)})
+
+    assert channels[channel]["recovered"] is True
+    assert [one["type"] for one in await client.heard()] == ["skipped"]
 
 
 async def test_a_client_that_sees_a_gap_asks_for_it(gateway: Gateway) -> None:
