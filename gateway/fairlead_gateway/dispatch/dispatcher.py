@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgpack
 import orjson
@@ -93,12 +93,20 @@ FINISH: Final[tuple[Callable[[bytes], bytes], ...]] = (
 assert len(FINISH) == len(Format)
 
 
+class _Waiting(NamedTuple):
+    """A message that waits for a fan-out under way, and who was the latest to join when it came."""
+
+    message: Outgoing
+    joins: int
+
+
 class MessageDispatcher:
     """
     Writes to every member of a channel (RT-3), in the order of publishing.
 
     A large channel is served in slices between which the loop goes on; what is published to it meanwhile waits, is
-    joined, and costs each socket one more write, however much it is.
+    joined, and costs each socket one more write, however much it is. Who joins meanwhile is given what is published
+    from then on: what it missed before, its position tells.
     """
 
     def __init__(
@@ -117,7 +125,7 @@ class MessageDispatcher:
         self._hold = hold
         self._release = release
         self._publish = publish
-        self._waiting: dict[str, list[Outgoing]] = {}
+        self._waiting: dict[str, list[_Waiting]] = {}
         self._backlog_bytes = 0
         self.delivered = 0
         """Messages handed to sockets since the start."""
@@ -161,16 +169,21 @@ class MessageDispatcher:
             return
         waiting = self._waiting.get(channel)
         if waiting is not None:
-            waiting.extend(messages)
+            joins = self._pool.joins
+            waiting.extend([_Waiting(message, joins) for message in messages])
             self._grow(sum(len(message.frame) for message in messages))
             return
         recipients = list(self._pool.members(channel))
-        self.delivered += len(recipients) * len(messages)
         if len(recipients) == 1 == len(messages) and not messages[0].exclude:
             # Most channels are of one user with one device: no variants to keep for others.
             (connection,) = recipients
+            self.delivered += 1
             connection.write(_finished(channel, messages[0], connection.format))
-            return
+        else:
+            self._write(channel, recipients, messages)
+
+    def _write(self, channel: str, recipients: list[Connection], messages: Sequence[Outgoing]) -> None:
+        self.delivered += len(recipients) * len(messages)
         variants = Variants(channel, messages)
         recipients = self._spare_excluded(channel, recipients, messages)
         if len(recipients) <= SLICE:
@@ -190,8 +203,19 @@ class MessageDispatcher:
             return
         waiting = self._waiting.pop(channel)
         if waiting:
-            self._shrink(sum(len(message.frame) for message in waiting))
-            self.deliver(channel, waiting)
+            self._shrink(sum(len(message.frame) for message, _ in waiting))
+            self._follow_up(channel, waiting)
+
+    def _follow_up(self, channel: str, waiting: Sequence[_Waiting]) -> None:
+        """Hand on what has waited, to each who was in *channel* when it came."""
+        members = []
+        for connection, joined in list(self._pool.members(channel).items()):
+            if joined <= waiting[0].joins:
+                members.append(connection)
+            elif later := [message for message, joins in waiting if joined <= joins]:
+                self.delivered += len(later)
+                connection.write(frames_for(connection, channel, later))
+        self._write(channel, members, [message for message, _ in waiting])
 
     def _spare_excluded(
         self, channel: str, recipients: list[Connection], messages: Sequence[Outgoing]

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 def logged(channel: str, entry: Entry, epoch: str) -> Outgoing:
-    """An *entry* of the log as the message it was; one that is for no client holds its place, so that none is missed."""
+    """An *entry* of the log as the message it was; what is for no client holds its place, so that none is missed."""
     try:
         _, _, id_, _, exclude, flags, _, frame = opened(entry.envelope)
         if flags & CONTROL:

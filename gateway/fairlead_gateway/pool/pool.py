@@ -18,9 +18,11 @@ class ConnectionPool(Generic[Member]):
     """
 
     def __init__(self) -> None:
-        self._members: dict[str, dict[Member, None]] = {}
-        self._coming: dict[str, dict[Member, None]] = {}
+        self._members: dict[str, dict[Member, int]] = {}
+        self._coming: dict[str, dict[Member, int]] = {}
         self._by_id: dict[str, Member] = {}
+        self.joins = 0
+        """How often somebody has sat down since the start."""
 
     # -- connections ---------------------------------------------------------------------------
 
@@ -45,12 +47,13 @@ class ConnectionPool(Generic[Member]):
 
     def reserve(self, member: Member, channel: str) -> None:
         """Keep a place in *channel* for *member*, who hears nothing before it has joined."""
-        self._coming.setdefault(channel, {})[member] = None
+        self._coming.setdefault(channel, {})[member] = 0
 
     def join(self, member: Member, channel: str) -> None:
         """Sit *member* in *channel*, on its reserved place if it has one."""
         _remove(self._coming, member, channel)
-        self._members.setdefault(channel, {})[member] = None
+        self.joins += 1
+        self._members.setdefault(channel, {}).setdefault(member, self.joins)
 
     def leave(self, member: Member, channel: str) -> bool:
         """Take *member* and its place out of *channel*; whether nobody needs the channel any more."""
@@ -65,8 +68,8 @@ class ConnectionPool(Generic[Member]):
         """Who is in *channel* now, or about to be."""
         return [*self._members.get(channel, ()), *self._coming.get(channel, ())]
 
-    def members(self, channel: str) -> Mapping[Member, None]:
-        """Who is in *channel* now: a live view, to be copied before anything that waits."""
+    def members(self, channel: str) -> Mapping[Member, int]:
+        """Who is in *channel* now, by which of the `joins`: a live view, to be copied before anything that waits."""
         return self._members.get(channel) or {}
 
     def channels(self, kind: str = "") -> Iterator[tuple[str, int]]:
@@ -106,7 +109,7 @@ class ConnectionPool(Generic[Member]):
             self._by_id.clear()
 
 
-def _remove(seats: dict[str, dict[Member, None]], member: Member, channel: str) -> bool:
+def _remove(seats: dict[str, dict[Member, int]], member: Member, channel: str) -> bool:
     """Whether *member* was there."""
     members = seats.get(channel)
     if members is None or member not in members:

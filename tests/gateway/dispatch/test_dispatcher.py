@@ -289,3 +289,33 @@ def test_every_member_hears_every_message_once_and_in_order_however_they_interle
         channel = "a" if member in hall.pool.members("topic:a") else "b"
         assert numbers_heard(member) == [number for number, _ in said[channel]]
     assert numbers_heard(vip) == [number for number, exclude in said["a"] if not exclude]
+
+
+async def test_who_joins_while_a_large_channel_is_served_hears_what_comes_from_then_on() -> None:
+    hall = Hall()
+    hall.seat(SLICE * 2)
+    hall.say(1)
+    hall.say(2)
+    (newcomer,) = hall.seat(1)
+    hall.say(3)
+    (latest,) = hall.seat(1)
+    hall.say(4)
+
+    await quiet()
+
+    assert numbers_heard(newcomer) == [3, 4]
+    assert numbers_heard(latest) == [4]
+
+
+async def test_who_comes_back_while_a_large_channel_is_served_is_somebody_new() -> None:
+    hall = Hall()
+    member, *_ = hall.seat(SLICE * 2)
+    hall.say(1)
+    hall.say(2)
+    hall.pool.leave(member, "topic:t")
+    hall.pool.join(member, "topic:t")
+    hall.say(3)
+
+    await quiet()
+
+    assert numbers_heard(member) == [1, 3]
