@@ -208,7 +208,8 @@ class Tracks:
     def _settle(self, track: Track, asked: Position | None, found: Span) -> None:
         """Bring *track* up to what the log says, and pass on what was kept meanwhile."""
         if not track.epoch:
-            track.jump(asked if asked is not None and found.is_proven else found.top)
+            # Where nothing was missed the log knows the position better than who claims it: with the message's id.
+            track.jump(asked if asked is not None and found.entries else found.top)
         elif not found.is_proven:
             track.jump(found.top)
             self.broken += 1

@@ -19,7 +19,7 @@ from fairlead.redis.connect import open_async
 from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.track import MAX_PENDING
 from fairlead_gateway.dispatch.tracks import Caught, Tracks
-from fairlead_gateway.facts.history import History
+from fairlead_gateway.facts.history import PAGE, History
 from fairlead_gateway.facts.lane import Lane
 from tests.support.redis import Server
 
@@ -324,6 +324,19 @@ async def test_the_first_who_comes_back_asks_the_log_once(station: Station) -> N
     assert station.asked == 1
 
 
+async def test_a_position_without_an_id_leaves_the_channel_provable_after_a_failover(station: Station) -> None:
+    latest = [await station.say() for _ in range(3)][-1]
+    caught = await station.tracks.catch_up(CHANNEL, Position(3, latest.epoch))
+    await station.fail_over()
+
+    station.hear(await station.say())
+    await station.until_given(2)
+
+    assert caught.recovered is True
+    assert station.notices == [(True, 3)]
+    assert station.offsets == [4]
+
+
 async def test_many_who_come_back_together_ask_the_log_once(station: Station) -> None:
     messages = [await station.say() for _ in range(5)]
     station.tracks.open(CHANNEL)
@@ -378,6 +391,15 @@ async def test_who_stands_nowhere_reloads(station: Station, since: Position) -> 
     caught = await station.tracks.catch_up(CHANNEL, since)
 
     assert (caught.recovered, caught.missed, caught.position.offset) == (False, [], 3)
+
+
+async def test_a_hole_in_the_log_proves_nothing(station: Station) -> None:
+    messages = [await station.say() for _ in range(PAGE + 10)]
+    await station.redis.xdel(station.names.log(CHANNEL), "50-0")
+
+    caught = await station.tracks.catch_up(CHANNEL, Position(1, messages[0].epoch, messages[0].id))
+
+    assert (caught.recovered, caught.missed) == (False, [])
 
 
 async def test_memory_is_bounded(redis: Redis, names: Names) -> None:

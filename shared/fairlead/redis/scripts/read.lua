@@ -33,7 +33,8 @@ end
 local entries = {}
 if top > since then
   entries = redis.call('XRANGE', KEYS[1], (since + 1) .. '-0', '+', 'COUNT', ARGV[6])
-  if #entries < math.min(top - since, tonumber(ARGV[6])) or tonumber(string.match(entries[1][1], '^%d+')) ~= since + 1 then
+  local count = math.min(top - since, tonumber(ARGV[6]))
+  if #entries < count or tonumber(string.match(entries[count][1], '^%d+')) ~= since + count then
     return answer
   end
 end
