@@ -56,6 +56,9 @@ async def sit(
         return caught
     except BaseException:
         _get_up(replica, connection, new)
+        if new and connection.joined:
+            # Redis may show it there already.
+            replica.seats.leave(connection.id, connection.user_id, new, connection.channels)
         raise
 
 

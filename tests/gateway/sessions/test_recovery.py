@@ -238,3 +238,15 @@ async def test_more_than_a_replay_may_hold_is_reloaded(gateway: Gateway, monkeyp
     gateway.manager._parts.replica.tracks._memory._limit_messages = 256
 
     assert channels[channel]["recovered"] is False
+
+
+async def test_who_could_not_sit_down_is_not_shown_there(gateway: Gateway) -> None:
+    client, session = await gateway.connect(), new_session()
+    channel = f"session:{session}"
+    parts = gateway.manager._parts
+    await parts._lane.call("SET", parts.replica.names.meta(channel), "no hash")
+
+    refused = await client.ask("subscribe", channels=[channel])
+
+    assert refused["code"] == "unavailable"
+    assert await parts.replica.seats.who_is_in(channel) == []
