@@ -86,7 +86,7 @@ class AsgiSocket:
         self.write(PINGS[Format.of(self.subprotocol, self.deflates).is_msgpack])
 
     def make_room(self, size: int) -> None:
-        self._room = self._limits.max_outbox_bytes + size
+        self._room = max(self._room, self._limits.max_outbox_bytes + size)
 
     def pause_reading(self) -> None:
         self._reading.clear()

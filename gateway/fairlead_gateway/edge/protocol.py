@@ -81,6 +81,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_parser",
         "_reading",
         "_reason",
+        "_room",
         "_said_slow",
         "_start",
         "_state",
@@ -114,6 +115,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._call: AsgiCall | None = None
         self._parser: FrameParser | None = None
         self._reading = False
+        self._room = 0
         self._said_slow = False
         self._control_due = 0.0
         self._code = ABNORMAL
@@ -209,7 +211,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self.write(ping_frame(payload))
 
     def make_room(self, size: int) -> None:
-        if self._state is State.OPEN:
+        if self._state is State.OPEN and size > self._room:
+            self._room = size
             self._transport.set_write_buffer_limits(high=self.limits.max_outbox_bytes + size)
 
     def pause_reading(self) -> None:

@@ -60,7 +60,11 @@ class Socket(Protocol):
         """Ask for a pong (payload at most 125 bytes)."""
 
     def make_room(self, size: int) -> None:
-        """Let *size* more bytes wait to be read than the outbox may hold: a replay is not the client's slowness."""
+        """
+        Let *size* more bytes wait to be read than the outbox may hold: a replay is not the client's slowness.
+
+        Less does not take away what was given before, which may have yet to be read; nor do they add up.
+        """
 
     def pause_reading(self) -> None: ...
 

@@ -181,6 +181,23 @@ async def test_a_client_that_does_not_read_is_slow_and_can_be_cut(dial: Dial) ->
     assert app.recorder.kinds() == ["slow", "closed"]
 
 
+async def test_room_for_a_large_replay_is_not_taken_back_by_a_small_one(dial: Dial) -> None:
+    app, size = attaching(), 40_000_000
+    async with dial(app) as (client, _):
+        socket = await app.socket()
+        client.transport.pause_reading()
+        for room in (size, 10):
+            socket.make_room(room)
+            socket.write(text_frame(b"x" * room))
+            await asyncio.sleep(0.01)
+        assert app.recorder.kinds() == []
+
+        for _ in range(2):
+            socket.write(text_frame(b"x" * size))
+        assert app.recorder.kinds() == ["slow"]
+        client.transport.abort()
+
+
 async def test_one_listener_after_another_may_be_attached(dial: Dial) -> None:
     app, second = attaching(), Recorder()
     async with dial(app) as (client, _):
