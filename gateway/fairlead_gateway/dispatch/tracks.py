@@ -35,7 +35,7 @@ RETRY_SECONDS: Final = 0.3
 """How long after a failure the log is asked again, on average."""
 
 MAX_REPLAY_BYTES: Final = 8 * 1024 * 1024
-"""Most that is collected for a client who comes back; who has missed more reloads."""
+"""Most that is collected for a client who comes back, in all its channels; who has missed more reloads."""
 
 TRIES: Final = 3
 """How often a client's position is tried again when the channel changes its epoch at that moment."""

@@ -12,7 +12,7 @@ from fairlead.messages import push
 from fairlead.names import id_of
 from fairlead.position import Position
 from fairlead_gateway.dispatch.dispatcher import frames_for
-from fairlead_gateway.dispatch.tracks import Caught
+from fairlead_gateway.dispatch.tracks import MAX_REPLAY_BYTES, Caught
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions.frames import Position as Claimed
 from fairlead_gateway.sessions.replica import Replica
@@ -76,14 +76,25 @@ def prepare(replica: Replica, channels: Sequence[str], recover: Recover) -> None
 
 
 async def catch_up(replica: Replica, channels: Sequence[str], recover: Recover) -> Mapping[str, Caught]:
-    """Where *channels* stand, and what was missed since the positions in *recover*: of each all of it, or nothing."""
+    """
+    Where *channels* stand, and what was missed since the positions in *recover*: of each all of it, or nothing.
+
+    Nothing of a channel, too, with which all of them together would be more than `MAX_REPLAY_BYTES`.
+    """
     tracks = replica.tracks
-    return {
-        channel: await tracks.catch_up(channel, _position(recover.get(channel)))
-        if tracks.get(channel) is not None
-        else EPHEMERAL[channel in recover]
-        for channel in channels
-    }
+    found: dict[str, Caught] = {}
+    left = MAX_REPLAY_BYTES
+    for channel in channels:
+        caught = EPHEMERAL[channel in recover]
+        if tracks.get(channel) is not None:
+            caught = await tracks.catch_up(channel, _position(recover.get(channel)))
+            size = sum(len(message.frame) for message in caught.missed)
+            if size > left:
+                caught = caught._replace(recovered=False, missed=[])
+            else:
+                left -= size
+        found[channel] = caught
+    return found
 
 
 def told(caught: Mapping[str, Caught]) -> dict[str, dict[str, Any]]:

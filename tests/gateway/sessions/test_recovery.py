@@ -250,3 +250,19 @@ async def test_who_could_not_sit_down_is_not_shown_there(gateway: Gateway) -> No
 
     assert refused["code"] == "unavailable"
     assert await parts.replica.seats.who_is_in(channel) == []
+
+
+async def test_channels_that_together_are_too_much_are_reloaded(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairlead_gateway.sessions.seating.MAX_REPLAY_BYTES", 10_000)
+    names = [f"session:{new_session()}" for _ in range(3)]
+    first = {name: (await said(gateway, name, 1))[0] for name in names}
+    for name, size in zip(names, (6_000, 6_000, 1_000), strict=True):
+        await gateway.manager.send(name, {"type": "note", "content": "x" * size})
+
+    client, channels = await come_back(gateway, new_user(), {name: position(first[name]) for name in names})
+
+    assert [channels[name]["recovered"] for name in names] == [True, False, True]
+    assert [channels[name]["offset"] for name in names] == [2, 2, 2]
+    assert [one["channel"] for one in await client.heard() if one["type"] == "note"] == [names[0], names[2]]
