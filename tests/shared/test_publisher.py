@@ -14,8 +14,9 @@ from fairlead.envelope import Envelope, unseal
 from fairlead.errors import Conflict, Unavailable
 from fairlead.messages import push
 from fairlead.names import Names
-from fairlead.publisher import WAITING_BYTES, Publisher
+from fairlead.publisher import Publisher
 from fairlead.redis.connect import open_async
+from fairlead.road import WAITING_BYTES
 from tests.support.proxy import Proxy
 from tests.support.redis import Server
 
