@@ -173,14 +173,14 @@ class MessageDispatcher:
             waiting.extend([_Waiting(message, joins) for message in messages])
             self._grow(sum(len(message.frame) for message in messages))
             return
-        recipients = list(self._pool.members(channel))
-        if len(recipients) == 1 == len(messages) and not messages[0].exclude:
+        members = self._pool.members(channel)
+        if len(members) == 1 == len(messages) and not messages[0].exclude:
             # Most channels are of one user with one device: no variants to keep for others.
-            (connection,) = recipients
+            (connection,) = members
             self.delivered += 1
             connection.write(_finished(channel, messages[0], connection.format))
         else:
-            self._write(channel, recipients, messages)
+            self._write(channel, list(members), messages)
 
     def _write(self, channel: str, recipients: list[Connection], messages: Sequence[Outgoing]) -> None:
         self.delivered += len(recipients) * len(messages)

@@ -27,6 +27,10 @@ class Verdict(Enum):
     """It waits until it is known what came before it."""
 
 
+NEXT: Final = Verdict.NEXT
+"""Looked up once, since an enumeration's attribute costs as much as a call, and this is asked of every message."""
+
+
 class Track:
     """
     The position of one channel: everything up to it has been given to the members here, nothing behind it has.
@@ -78,7 +82,7 @@ class Track:
             if message.offset == self.offset + 1:
                 self.offset += 1
                 self.last_id = message.id
-                return Verdict.NEXT
+                return NEXT
             if message.offset <= self.offset and self._is_remembered_as(message):
                 return Verdict.SEEN
         return Verdict.KEPT
@@ -102,7 +106,7 @@ class Track:
         passed: list[Outgoing] = []
         for index, message in enumerate(pending):
             verdict = self.take(message)
-            if verdict is Verdict.NEXT:
+            if verdict is NEXT:
                 passed.append(message)
             elif verdict is Verdict.KEPT and index >= covered:
                 self.pending = pending[index:]
@@ -158,4 +162,4 @@ class Memory:
         for track in self._tracks.values():
             if recent := track.recent:
                 del recent[: (len(recent) + 1) // 2]
-                self._bytes += sum(len(message.frame) + OVERHEAD_BYTES for message in recent)
+                self._bytes += sum([len(message.frame) for message in recent]) + len(recent) * OVERHEAD_BYTES

@@ -15,7 +15,7 @@ from fairlead.names import kind_of
 from fairlead.position import Position, Span, span
 from fairlead_gateway.dispatch.notices import epoch_changed, logged
 from fairlead_gateway.dispatch.outgoing import Outgoing
-from fairlead_gateway.dispatch.track import Memory, Track, Verdict
+from fairlead_gateway.dispatch.track import NEXT, Memory, Track, Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +96,7 @@ class Tracks:
     def take(self, track: Track, message: Outgoing) -> bool:
         """Whether *message* comes next and is to be passed on now; what lies behind a gap waits for its repair."""
         verdict = track.take(message)
-        if verdict is Verdict.NEXT:
+        if verdict is NEXT:
             self._memory.remember(track, message)
             return True
         if verdict is Verdict.KEPT:
@@ -238,7 +238,7 @@ class Tracks:
 
     def _pass_on(self, track: Track, messages: Sequence[Outgoing]) -> int:
         """Give the members those of *messages*, read from the log, that come next; how many there were."""
-        fresh = [message for message in messages if track.take(message) is Verdict.NEXT]
+        fresh = [message for message in messages if track.take(message) is NEXT]
         for message in fresh:
             self._memory.remember(track, message)
         self._give(track.channel, fresh)
