@@ -41,7 +41,11 @@ class Span(NamedTuple):
 
 
 def span(reply: list[Any]) -> Span:
-    """The reply of the script ``read``."""
+    """The reply of the script ``read``; an id that is no text, forged past every publisher, proves nothing later."""
     offset, epoch, last_id, is_proven, found = reply
-    entries = [Entry(int(id_.partition(b"-")[0]), fields[1].decode(), fields[3]) for id_, fields in found]
-    return Span(Position(offset, epoch.decode(), last_id.decode()), bool(is_proven), entries)
+    entries = [Entry(int(id_.partition(b"-")[0]), _text(fields[1]), fields[3]) for id_, fields in found]
+    return Span(Position(offset, epoch.decode(), _text(last_id)), bool(is_proven), entries)
+
+
+def _text(id: bytes) -> str:
+    return id.decode(errors="replace")

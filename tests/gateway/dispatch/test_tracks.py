@@ -415,10 +415,11 @@ async def test_memory_is_bounded(redis: Redis, names: Names) -> None:
     await station.lane.aclose()
 
 
-async def test_an_entry_that_nobody_can_read_holds_its_place(station: Station) -> None:
+@pytest.mark.parametrize("id_", ["m-2", b"\xff"])
+async def test_an_entry_that_nobody_can_read_holds_its_place(station: Station, id_: str | bytes) -> None:
     await station.stand()
     first = await station.say()
-    await station.redis.xadd(station.names.log(CHANNEL), {"m": "m-2", "d": b"\x00garbage"}, id="2-0")
+    await station.redis.xadd(station.names.log(CHANNEL), {"m": id_, "d": b"\x00garbage"}, id="2-0")
     await station.redis.hset(station.names.meta(CHANNEL), "o", 2)
 
     station.hear(first, await station.say())
