@@ -15,12 +15,10 @@ from fairlead.names import kind_of
 from fairlead.position import Position, Span, span
 from fairlead_gateway.dispatch.notices import epoch_changed, logged
 from fairlead_gateway.dispatch.outgoing import Outgoing
+from fairlead_gateway.dispatch.replays import Ask, Replays
 from fairlead_gateway.dispatch.track import NEXT, Memory, Track, Verdict
 
 log = structlog.get_logger(__name__)
-
-Ask = Callable[[str, "Position | None"], "asyncio.Future[Any]"]
-"""Asks the log of a channel what was said since a position; see `fairlead_gateway.facts.history.History.ask`."""
 
 Give = Callable[[str, Sequence[Outgoing]], None]
 """Hands messages to the members of a channel here."""
@@ -33,9 +31,6 @@ SLICES: Final = 40
 
 RETRY_SECONDS: Final = 0.3
 """How long after a failure the log is asked again, on average."""
-
-MAX_REPLAY_BYTES: Final = 8 * 1024 * 1024
-"""Most that is collected for a client who comes back, in all its channels; who has missed more reloads."""
 
 TRIES: Final = 3
 """How often a client's position is tried again when the channel changes its epoch at that moment."""
@@ -69,7 +64,7 @@ class Tracks:
         self._tracks: dict[str, Track] = {}
         self._memory = Memory(self._tracks, memory_bytes, memory_messages)
         self._standing: dict[Track, list[asyncio.Future[None]]] = {}
-        self._recovering: dict[tuple[str, Position], asyncio.Task[Span | None]] = {}
+        self._replays = Replays(ask)
         self._stalled: set[Track] = set()
         self.repaired = 0
         """Messages that Redis did not bring, or not in time, and the log did."""
@@ -121,7 +116,7 @@ class Tracks:
         if not track.is_sure:
             self._ask(track, track.position or since)
         elif since is not None and track.since(since) is None:
-            self._recovery(channel, since)
+            self._replays.since(channel, since)
 
     async def catch_up(self, channel: str, since: Position | None) -> Caught:
         """
@@ -137,7 +132,7 @@ class Tracks:
         for _ in range(TRIES):
             if (missed := track.since(since)) is not None:
                 return Caught(_standing(track), True, missed)
-            found = await asyncio.shield(self._recovery(channel, since))
+            found = await asyncio.shield(self._replays.since(channel, since))
             track = await self._stand(channel, None)
             if found is None:
                 break
@@ -282,34 +277,6 @@ class Tracks:
         for standing in self._standing.pop(track, ()):
             if not standing.done():
                 standing.set_exception(error)
-
-    def _recovery(self, channel: str, since: Position) -> asyncio.Task[Span | None]:
-        """Everything since a client's position, from Redis; clients who come back together ask once."""
-        key = (channel, since)
-        task = self._recovering.get(key)
-        if task is None:
-            task = self._recovering[key] = asyncio.create_task(
-                self._read_all(channel, since), name=f"recover {channel}"
-            )
-            task.add_done_callback(partial(self._recovered, key))
-        return task
-
-    def _recovered(self, key: tuple[str, Position], task: asyncio.Task[Span | None]) -> None:
-        del self._recovering[key]
-        if not task.cancelled():
-            # Looked at, so that asyncio does not complain: whoever asked may have been refused meanwhile.
-            task.exception()
-
-    async def _read_all(self, channel: str, since: Position) -> Span | None:
-        found = span(await self._ask_log(channel, since))
-        entries = found.entries
-        size = sum(len(entry.envelope) for entry in entries)
-        while found.is_proven and not found.is_whole and size <= MAX_REPLAY_BYTES:
-            last = entries[-1]
-            found = span(await self._ask_log(channel, Position(last.offset, found.top.epoch, last.id)))
-            entries += found.entries
-            size += sum(len(entry.envelope) for entry in found.entries)
-        return Span(found.top, True, entries) if found.is_proven and size <= MAX_REPLAY_BYTES else None
 
 
 def _standing(track: Track) -> Position:

@@ -12,7 +12,8 @@ from fairlead.messages import push
 from fairlead.names import id_of
 from fairlead.position import Position
 from fairlead_gateway.dispatch.dispatcher import frames_for
-from fairlead_gateway.dispatch.tracks import MAX_REPLAY_BYTES, Caught
+from fairlead_gateway.dispatch.replays import MAX_REPLAY_BYTES
+from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions.frames import Position as Claimed
 from fairlead_gateway.sessions.replica import Replica

@@ -225,7 +225,7 @@ async def test_a_large_backlog_is_not_taken_for_a_slow_reader(gateway: Gateway) 
 
 
 async def test_more_than_a_replay_may_hold_is_reloaded(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fairlead_gateway.dispatch.tracks.MAX_REPLAY_BYTES", 10_000)
+    monkeypatch.setattr("fairlead_gateway.dispatch.replays.MAX_REPLAY_BYTES", 10_000)
     user, session = new_user(), new_session()
     channel = f"session:{session}"
     await gateway.connect(path=f"/ws/chat/session/{session}")
