@@ -10,10 +10,15 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from fairlead.names import KINDS
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A list written with commas in the environment."""
 
 PREFIX = "FAIRLEAD_"
+
+LASTING_KINDS = tuple(kind for kind in KINDS if kind != "connection")
+"""Kinds of channel that may have a history: those that somebody can come back to."""
 
 
 def _alias(name: str, *others: str) -> AliasChoices:
@@ -215,6 +220,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("durable")
+    @classmethod
+    def _kinds_that_last(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [kind for kind in kinds if kind not in LASTING_KINDS]:
+            raise ValueError(f"{', '.join(unknown)} cannot be kept; choose among {', '.join(LASTING_KINDS)}")
+        return kinds
 
     @classmethod
     def settings_customise_sources(

@@ -57,3 +57,9 @@ def test_settings_do_not_change_and_unknown_ones_are_refused() -> None:
         Settings(no_such_setting=1)
     with pytest.raises(ValidationError):
         Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("kind", ["connection", "broadcast", "sesion"])
+def test_only_what_somebody_can_come_back_to_is_kept(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"{kind} cannot be kept; choose among user, session"):
+        Settings(durable=("user", kind))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -42,6 +43,8 @@ class Seats:
         self._replica = replica
         self._held_key = names.replica_conns(replica)
         self._owed: dict[str, tuple[str, Sequence[str]]] = {}
+        self._ghosts: set[tuple[str, str]] = set()
+        """Who is still shown in a channel that it has left."""
 
     # -- connections -----------------------------------------------------------------------------
 
@@ -84,7 +87,10 @@ class Seats:
         return int(left) if was_held else None
 
     async def settle_debts(self) -> None:
-        """Release what could not be released while Redis was away."""
+        """Release what could not be released, and hide whom we could not hide, while Redis was away."""
+        ghosts, self._ghosts = self._ghosts, set()
+        for channel, connection_id in ghosts:
+            self._hide(channel, connection_id)
         for connection_id, (user_id, channels) in list(self._owed.items()):
             try:
                 await self.release(connection_id, user_id, channels)
@@ -106,9 +112,9 @@ class Seats:
         return self._hold(connection_id, user_id, all_channels)
 
     def leave(self, connection_id: str, user_id: str, channels: Sequence[str], all_channels: Sequence[str]) -> None:
-        """Show the connection in *channels* no more; if Redis is away, until the connection itself is released."""
+        """Show the connection in *channels* no more; if Redis is away, that is owed, too."""
         for channel in channels:
-            self._lane.call("HDEL", self._names.here(channel), connection_id)
+            self._hide(channel, connection_id)
         if self._lane.is_ordered:
             # Among several Redis the one of a channel may be away: then whoever sweeps must find it written down.
             self._hold(connection_id, user_id, all_channels)
@@ -137,4 +143,13 @@ class Seats:
         if channels:
             value = orjson.dumps({"user_id": user_id, "replica": self._replica})
             for channel in channels:
+                self._ghosts.discard((channel, connection_id))
                 self._lane.call("HSET", self._names.here(channel), connection_id, value)
+
+    def _hide(self, channel: str, connection_id: str) -> None:
+        hidden = self._lane.call("HDEL", self._names.here(channel), connection_id)
+        hidden.add_done_callback(partial(self._hidden, channel, connection_id))
+
+    def _hidden(self, channel: str, connection_id: str, answer: asyncio.Future[Any]) -> None:
+        if answer.cancelled() or answer.exception() is not None:
+            self._ghosts.add((channel, connection_id))

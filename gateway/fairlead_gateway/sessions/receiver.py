@@ -97,11 +97,13 @@ class Receiver:
             connection.socket.pause_reading()
 
     async def _work_off(self, connection: Connection, inbox: deque[dict[str, Any]]) -> None:
-        while inbox and connection.joined:
-            await self._handle(connection, inbox.popleft())
-            if len(inbox) == MAX_INBOX - 1:
-                connection.socket.resume_reading()
-        connection.inbox = None
+        try:
+            while inbox and connection.joined:
+                await self._handle(connection, inbox.popleft())
+                if len(inbox) == MAX_INBOX - 1:
+                    connection.socket.resume_reading()
+        finally:
+            connection.inbox = None
 
     async def _handle(self, connection: Connection, frame: dict[str, Any]) -> None:
         context = Context(self._replica, connection)

@@ -200,3 +200,22 @@ async def test_debts_that_cannot_be_paid_yet_stay(own_server: Server, prefix: st
         await fact.seats.settle_debts()
 
         assert await fact.seats_of("42") == set()
+
+
+async def test_who_left_a_channel_while_redis_was_away_is_hidden_when_it_is_back(prefix: str) -> None:
+    with Server("--appendonly", "yes", "--appendfsync", "always") as server:
+        async with replicas(server.url, prefix, "r1") as (fact,):
+            await fact.admit("c0")
+            await fact.seats.join("c0", "42", ["session:s1", "session:s2"], ["session:s1", "session:s2"])
+            server.stop()
+            fact.seats.leave("c0", "42", ["session:s1", "session:s2"], [])
+            with pytest.raises(Unavailable):
+                await fact.lane.call("PING")
+
+            server.start()
+            await fact.seats.join("c0", "42", ["session:s2"], ["session:s2"])
+            await fact.seats.settle_debts()
+            await fact.lane.call("PING")
+
+            assert not await fact.is_here("session:s1", "c0")
+            assert await fact.is_here("session:s2", "c0")
