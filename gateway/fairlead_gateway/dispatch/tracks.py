@@ -8,17 +8,14 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-import structlog
-
 from fairlead.errors import Unavailable
 from fairlead.names import kind_of
 from fairlead.position import Position, Span, span
 from fairlead_gateway.dispatch.notices import epoch_changed, logged
 from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.replays import Ask, Replays
+from fairlead_gateway.dispatch.tally import Tally
 from fairlead_gateway.dispatch.track import NEXT, Memory, Track, Verdict
-
-log = structlog.get_logger(__name__)
 
 Give = Callable[[str, Sequence[Outgoing]], None]
 """Hands messages to the members of a channel here."""
@@ -66,10 +63,7 @@ class Tracks:
         self._standing: dict[Track, list[asyncio.Future[None]]] = {}
         self._replays = Replays(ask)
         self._stalled: set[Track] = set()
-        self.repaired = 0
-        """Messages that Redis did not bring, or not in time, and the log did."""
-        self.broken = 0
-        """Times that a channel's history was gone and its members here were told so."""
+        self.tally = Tally()
 
     def get(self, channel: str) -> Track | None:
         """The track of *channel*; None on ephemeral channels and those not heard."""
@@ -202,12 +196,13 @@ class Tracks:
 
     def _settle(self, track: Track, asked: Position | None, found: Span) -> None:
         """Bring *track* up to what the log says, and pass on what was kept meanwhile."""
-        if not track.epoch:
+        is_new = not track.epoch
+        if is_new:
             # Where nothing was missed the log knows the position better than who claims it: with the message's id.
             track.jump(asked if asked is not None and found.entries else found.top)
         elif not found.is_proven:
             track.jump(found.top)
-            self.broken += 1
+            self.tally.count(broken=1)
             self._give(track.channel, [epoch_changed(track, recovered=False)])
         if track.epoch != found.top.epoch:
             track.epoch = found.top.epoch
@@ -215,7 +210,8 @@ class Tracks:
         track.is_sure = True
         if found.is_proven:
             messages = [logged(track.channel, entry, track.epoch) for entry in found.entries]
-            self.repaired += self._pass_on(track, messages)
+            passed_on = self._pass_on(track, messages)
+            self.tally.count(repaired=0 if is_new else passed_on)
         if track.is_stale or (found.is_proven and not found.is_whole):
             track.is_stale = False
             self._doubt(track)

@@ -112,7 +112,7 @@ async def test_what_was_lost_on_the_way_is_read_from_the_log_first(station: Stat
     await station.until_given(5)
 
     assert station.offsets == [1, 2, 3, 4, 5]
-    assert station.tracks.repaired == 4
+    assert station.tracks.tally.repaired == 4
 
 
 async def test_what_comes_twice_is_passed_on_once(station: Station) -> None:
@@ -198,7 +198,7 @@ async def test_a_gap_that_the_log_does_not_fill_is_told(station: Station) -> Non
 
     assert station.notices == [(False, 5)]
     assert station.offsets == [1, 6]
-    assert station.tracks.broken == 1
+    assert station.tracks.tally.broken == 1
 
 
 async def test_after_a_failover_the_channel_goes_on_under_the_new_epoch(station: Station) -> None:
