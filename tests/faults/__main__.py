@@ -67,6 +67,7 @@ def ground_of(scenario: Scenario) -> Ground:
         redis_options=scenario.redis_options,
         is_cabled=scenario.is_cabled,
         is_apart=scenario.is_apart,
+        durable_replicas=scenario.durable_replicas,
         **scenario.settings,
     )
 

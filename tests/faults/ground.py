@@ -40,6 +40,7 @@ class Ground:
     :param shape: makes Redis; one server with *redis_options*, as on its command line, unless told otherwise.
     :param is_cabled: whether replicas reach Redis through cables; backends never do.
     :param is_apart: whether the first replica lives in a network namespace; needs root.
+    :param durable_replicas: servers that must have a message before a replica, or a backend, calls it sent.
     :param settings: of the replicas, beside those that make faults show quickly.
     """
 
@@ -51,6 +52,7 @@ class Ground:
         redis_options: Sequence[str] = (),
         is_cabled: bool = False,
         is_apart: bool = False,
+        durable_replicas: int = 0,
         **settings: object,
     ) -> None:
         self.namespace = Namespace() if is_apart else None
@@ -63,7 +65,8 @@ class Ground:
         """Where devices may try to connect; the whole fleet, unless a fault says otherwise."""
         self._count = count
         self._is_cabled = is_cabled
-        self._settings = {**SETTINGS, **settings}
+        self._durable_replicas = durable_replicas
+        self._settings = {**SETTINGS, "durable_replicas": durable_replicas, **settings}
         self._stack = AsyncExitStack()
         self._clients: dict[int, Redis] = {}
         self.backend: Backend
@@ -122,7 +125,9 @@ class Ground:
 
     def new_backend(self) -> Backend:
         """Another backend process's way in."""
-        return fairlead.connect(self.shape.url, prefix=PREFIX, history_size=HISTORY)
+        return fairlead.connect(
+            self.shape.url, prefix=PREFIX, history_size=HISTORY, durable_replicas=self._durable_replicas
+        )
 
     def urls(self) -> list[str]:
         """The addresses of `doors`."""

@@ -46,9 +46,13 @@ def lost(record: Recorder, survivors: Survivors | None = None) -> list[str]:
     return found
 
 
-def gone_with_the_master(record: Recorder, survivors: Survivors) -> list[Published]:
+def gone_with_the_master(record: Recorder, survivors: Survivors) -> list[str]:
     """Acknowledged messages that no log holds in the end."""
-    return [message for message in record.published if message.id not in survivors.get(message.channel, ())]
+    return [
+        f"I1 no log holds {_words(message)}"
+        for message in record.published
+        if message.id not in survivors.get(message.channel, ())
+    ]
 
 
 def _missing(diary: Diary, channel: str, published: list[Published]) -> Iterator[Published]:

@@ -13,7 +13,9 @@ from tests.support.topologies import Cluster, Sentinels
 
 AOF: Final = ("--appendonly", "yes", "--appendfsync", "always")
 SMALL_BUFFER: Final = ("--client-output-buffer-limit", "pubsub", "1mb", "1mb", "1")
-FAILOVER: Final[dict[str, Any]] = {"may_break": True, "may_lose_with_master": True, "whole_seconds": 10}
+FAILOVER: Final[dict[str, Any]] = {"may_break": True, "fails_over": True, "whole_seconds": 10}
+GUARDED: Final = partial(Sentinels, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "2")
+REPLICATED: Final[dict[str, Any]] = {**FAILOVER, "shape": GUARDED, "durable_replicas": 1}
 
 AT_REPLICAS: Final = (
     Scenario("nothing", "no fault, as a measure", at_replicas.nothing, whole_seconds=1, is_quick=True),
@@ -76,6 +78,14 @@ AT_SEVERAL: Final = (
         shape=partial(Cluster, replicas=1),
         **FAILOVER,
     ),
+    Scenario("kill master replicated", "where a replica must confirm", at_redis.kill_master, **REPLICATED),
+    Scenario(
+        "fail over replicated",
+        "where both replicas must confirm, since a living master may be left for either",
+        at_redis.fail_over_twice,
+        **{**REPLICATED, "durable_replicas": 2},
+    ),
+    Scenario("split brain replicated", "likewise", at_redis.split_brain, **REPLICATED),
     Scenario("move slots", "slots of five channels move to other shards", at_redis.move_slots, shape=Cluster),
 )
 

@@ -73,8 +73,11 @@ class Scenario:
     may_break: bool = False
     """Whether history may really end, so that devices are told to reload. Elsewhere that is a failure as well."""
 
-    may_lose_with_master: bool = False
-    """Whether what only a lost master held is not counted; what the log has kept always is."""
+    fails_over: bool = False
+    """Whether masters are lost, so that it is looked up what the logs have kept."""
+
+    durable_replicas: int = 0
+    """Servers that must have a message before it counts as sent. With none a lost master may take messages along."""
 
     may_refuse: bool = False
     """Whether publishers may end with an error."""
@@ -93,7 +96,7 @@ class Outcome:
     acknowledged: int
     delivered: int
     lost: list[str]
-    gone: int
+    gone: list[str]
     """Acknowledged messages that a lost master took along."""
     told: int
     """Times that a device was told to reload."""
@@ -120,8 +123,9 @@ class Outcome:
         """One line of the table."""
         return (
             f"{self.fault:<28} {self.seed:>6} {self.said:>7} {self.acknowledged:>7} {self.delivered:>8} "
-            f"{len(self.lost):>5} {self.gone:>5} {self.told:>5} {len(self.duplicated):>5} {len(self.reordered):>5} "
-            f"{len(self.reused):>6} {self.holes:>5} {self.whole_seconds:>8.2f} s {self.stood_seconds:>6.2f} s  "
+            f"{len(self.lost):>5} {len(self.gone):>5} {self.told:>5} {len(self.duplicated):>5} "
+            f"{len(self.reordered):>5} {len(self.reused):>6} {self.holes:>5} "
+            f"{self.whole_seconds:>8.2f} s {self.stood_seconds:>6.2f} s  "
             + "  ".join([*(f"{code}×{count}" for code, count in self.closes.items()), *self.notes])
         )
 
@@ -242,10 +246,18 @@ class Stage:
         ]
 
     async def _survivors(self) -> invariants.Survivors | None:
-        return await self.ground.survivors(self.channels) if self.scenario.may_lose_with_master else None
+        """What the logs have kept, where a lost master may have taken along what was acknowledged."""
+        may_lose = self.scenario.fails_over and not self.scenario.durable_replicas
+        return await self.ground.survivors(self.channels) if may_lose else None
+
+    async def _gone(self) -> list[str]:
+        """What was acknowledged, and no log holds."""
+        if not self.scenario.fails_over:
+            return []
+        return invariants.gone_with_the_master(self.record, await self.ground.survivors(self.channels))
 
     async def _outcome(self, seated: list[str]) -> Outcome:
-        record, survivors = self.record, await self._survivors()
+        record, survivors, gone = self.record, await self._survivors(), await self._gone()
         events = [event for diary in record.diaries for event in diary.events]
         told = sum(isinstance(event, Stood) and event.recovered is False for event in events)
         codes = [event.code for event in events if isinstance(event, Closed)]
@@ -258,7 +270,7 @@ class Stage:
             acknowledged=len(record.published),
             delivered=sum(isinstance(event, Delivered) for event in events),
             lost=invariants.lost(record, survivors),
-            gone=len(invariants.gone_with_the_master(record, survivors)) if survivors is not None else 0,
+            gone=gone,
             told=told,
             duplicated=[*invariants.duplicated(record), *invariants.mistaken(record)],
             reordered=[*invariants.holed(record), *invariants.reordered(record)],
@@ -268,7 +280,12 @@ class Stage:
             whole_seconds=whole,
             stood_seconds=stood,
             notes=self.notes,
-            failures=[*self._failures(told, whole, stood), *seated, *self.watch.untruths(self._blindness)],
+            failures=[
+                *self._failures(told, whole, stood),
+                *(gone if self.scenario.durable_replicas else ()),
+                *seated,
+                *self.watch.untruths(self._blindness),
+            ],
         )
 
     def _failures(self, told: int, whole: float, stood: float) -> list[str]:

@@ -31,9 +31,10 @@ _IMPATIENT = ("--repl-diskless-sync-delay", "0", "--repl-diskless-sync", "yes")
 class Sentinels:
     """A master, two replicas of it, and three sentinels that find it dead after a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        """:param options: of each of the three servers, as on its command line."""
         self.binary = debian_binary() or ""
-        self.servers = [Server(*_IMPATIENT, *_CLIENT, binary=self.binary) for _ in range(3)]
+        self.servers = [Server(*_IMPATIENT, *_CLIENT, *options, binary=self.binary) for _ in range(3)]
         self.sentinels: list[Server] = []
         self._folder = Path(mkdtemp(prefix="fairlead-sentinels-"))
 
