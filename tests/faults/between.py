@@ -35,6 +35,16 @@ async def drop_packets(stage: Stage, seconds: float, ways: Sequence[str] = (UP, 
     namespace.clear()
 
 
+async def lose_packets(stage: Stage, seconds: float) -> None:
+    """One of 20 between the replica that lives apart and Redis, so that TCP must say many things again."""
+    namespace = stage.ground.namespace
+    assert namespace is not None
+    namespace.drop(stage.ground.server.port, UP, DOWN, one_of=20)
+    await stage.pause(seconds)
+    stage.notes.append(f"{namespace.dropped()} packets lost")
+    namespace.clear()
+
+
 async def slow_cables(stage: Stage) -> None:
     for cable in stage.ground.cables:
         cable.up.delay_seconds = cable.down.delay_seconds = stage.rng.uniform(0.05, 0.2)

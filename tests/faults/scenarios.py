@@ -96,6 +96,7 @@ BETWEEN: Final = (
     Scenario("block up", "Redis hears nothing", partial(between.block_cable, ways=(UP,)), is_cabled=True),
     Scenario("block down", "Redis is not heard", partial(between.block_cable, ways=(DOWN,)), is_cabled=True),
     Scenario("drop 10 s", "every packet", partial(between.drop_packets, seconds=10), is_apart=True),
+    Scenario("lose packets", "one of 20 each way, for 15 s", partial(between.lose_packets, seconds=15), is_apart=True),
     Scenario("drop 60 s", "every packet", partial(between.drop_packets, seconds=60), is_apart=True, rate=50),
     Scenario("drop up", "packets to Redis", partial(between.drop_packets, seconds=10, ways=(UP,)), is_apart=True),
     Scenario("drop down", "packets from Redis", partial(between.drop_packets, seconds=10, ways=(DOWN,)), is_apart=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from itertools import count
@@ -41,11 +42,18 @@ class Namespace:
         """What to put in front of a command to run it inside."""
         return ("ip", "netns", "exec", self._name)
 
-    def drop(self, port: int, *ways: str) -> None:
-        """Let nothing pass to (`UP`) or from (`DOWN`) *port* here; nobody is told."""
+    def drop(self, port: int, *ways: str, one_of: int = 1) -> None:
+        """Let nothing pass to (`UP`) or from (`DOWN`) *port* here, or lose *one_of* so many; nobody is told."""
+        by_chance = ("numgen", "random", "mod", str(one_of), "0") if one_of > 1 else ()
         for way in ways:
             end = "dport" if way == UP else "sport"
-            self._inside("nft", "add", "rule", "inet", "faults", way, "tcp", end, str(port), "drop")
+            rule = ("tcp", end, str(port), *by_chance, "counter", "drop")
+            self._inside("nft", "add", "rule", "inet", "faults", way, *rule)
+
+    def dropped(self) -> int:
+        """Packets that were dropped since the last `clear`."""
+        rules = self._inside("nft", "list", "table", "inet", "faults")
+        return sum(int(count) for count in re.findall(r"packets (\d+)", rules))
 
     def clear(self) -> None:
         """All passes again."""
@@ -76,11 +84,12 @@ class Namespace:
     ) -> None:
         _run("ip", "netns", "delete", self._name)
 
-    def _inside(self, *command: str) -> None:
-        _run(*self.within, *command)
+    def _inside(self, *command: str) -> str:
+        return _run(*self.within, *command)
 
 
-def _run(*command: str) -> None:
+def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
