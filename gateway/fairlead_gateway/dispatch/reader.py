@@ -106,6 +106,8 @@ class RedisReader(asyncio.Protocol):
         """
         answer = self._loop.create_future()
         self._greetings.append(answer)
+        if self.lost.done():
+            answer.cancel()
         self._send(command)
         try:
             reply = await answer
@@ -148,7 +150,8 @@ class RedisReader(asyncio.Protocol):
             self._send((command, *batch))
 
     def _send(self, command: tuple[str | bytes, ...]) -> None:
-        if self._transport is not None:
+        # uvloop (0.23) refuses to write when the connection has ended; the next one asks for everything anew.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type]  # any length, not one
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +14,8 @@ from fairlead.names import Names
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.reader import Heard, RedisReader
 from tests.gateway.dispatch.wires import Wire, confirmation, published, wired
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 MESSAGES = st.lists(st.tuples(st.sampled_from([b"a", b"b"]), st.binary(max_size=20)), max_size=30)
 
@@ -86,6 +90,31 @@ async def test_a_connection_lost_during_the_greeting_is_an_error_and_no_cancella
     with pytest.raises(ConnectionError, match="hung up"):
         await greeting
     assert reader.lost.done()
+
+
+async def test_a_greeting_on_a_connection_that_has_ended_is_an_error() -> None:
+    reader, _ = wired(interest())
+    reader.connection_lost(None)
+
+    with pytest.raises(ConnectionError, match="hung up"):
+        await reader.greet("CLIENT", "SETNAME", "x")
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_is_asked_on_a_connection_that_has_ended_is_lost_with_it(loop_factory: LoopFactory) -> None:
+    async def ask() -> None:
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+        async with server:
+            loop = asyncio.get_running_loop()
+            host, port = server.sockets[0].getsockname()
+            _, reader = await loop.create_connection(lambda: RedisReader([].append, [].append), host, port)
+            await reader.lost
+            reader.subscribe([b"a"])
+            reader.unsubscribe([b"a"])
+            reader.ping()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(ask())
 
 
 async def test_channels_of_a_cluster_are_asked_for_by_hash_tag_in_batches() -> None:
