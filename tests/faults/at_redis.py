@@ -6,14 +6,18 @@ import asyncio
 
 from redis.asyncio import Redis
 
+from tests.faults.recorder import now
 from tests.faults.stage import Stage
 from tests.support.replica import wait_until
 
 
-async def kill_subscriptions(stage: Stage) -> None:
-    for _ in range(20):
+async def kill_subscriptions(stage: Stage, times: int = 20) -> None:
+    before, began = len(stage.record.published), now()
+    for _ in range(times):
         await stage.ground.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         await stage.pause(0.02, 0.2)
+    reached = (len(stage.record.published) - before) / (now() - began)
+    stage.notes.append(f"{reached:.0f} publishes a second acknowledged meanwhile")
 
 
 async def kill_all_clients(stage: Stage) -> None:

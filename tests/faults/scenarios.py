@@ -52,6 +52,15 @@ AT_REDIS: Final = (
     Scenario(
         "kill subscriptions", "CLIENT KILL TYPE pubsub 20 times", at_redis.kill_subscriptions, rate=1000, is_quick=True
     ),
+    Scenario(
+        "kill subscriptions at 5000",
+        "CLIENT KILL TYPE pubsub 40 times, under 5,000 publishes a second",
+        partial(at_redis.kill_subscriptions, times=40),
+        rate=5000,
+        devices=10,
+        sessions=2,
+        device=LightDevice,
+    ),
     Scenario("kill clients", "all connections to Redis, 5 times", at_redis.kill_all_clients, is_quick=True),
     Scenario("pause clients", "CLIENT PAUSE ALL 3 times", at_redis.pause_clients),
     Scenario("restart redis empty", "kill -9, all is gone", at_redis.restart_redis, may_break=True, is_quick=True),
