@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -137,12 +138,12 @@ class Assembly:
         """Begin to listen to Redis and to beat; returns at once, whether Redis is there or not (see `readiness`)."""
         self.is_running = self.endpoint.is_open = True
         self._turns_away = False
-        self._services.start(self._links.run(), name="links")
-        self._services.start(self._leases.run(), name="lease")
-        self._services.start(self._leases.run_sweeps(), name="sweeps")
-        self._services.start(self.replica.tracks.run_checks(), name="position checks")
-        self._services.start(heartbeat.beat(self.replica), name="heartbeat")
-        self._services.start(self._ingress.run(), name="ingress")
+        self._services.keep(self._links.run, name="links")
+        self._services.keep(self._leases.run, name="lease")
+        self._services.keep(self._leases.run_sweeps, name="sweeps")
+        self._services.keep(self.replica.tracks.run_checks, name="position checks")
+        self._services.keep(partial(heartbeat.beat, self.replica), name="heartbeat")
+        self._services.keep(self._ingress.run, name="ingress")
 
     def turn_away(self) -> None:
         """Be ready no longer; whoever comes in spite of that is still let in."""

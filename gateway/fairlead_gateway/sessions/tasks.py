@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 import structlog
 
 log = structlog.get_logger(__name__)
 
+AGAIN_SECONDS: Final = 0.5
+"""How long after its failure a task without an end begins again."""
+
 
 class Tasks:
-    """The short tasks of one replica: kept until done, logged when they fail, ended with the replica."""
+    """The tasks of one replica: kept until done, logged when they fail, ended with the replica."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
@@ -23,6 +26,19 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def keep(self, work: Callable[[], Coroutine[Any, Any, Any]], name: str) -> asyncio.Task[Any]:
+        """Run *work*, which has no end; should it fail, it begins again, as nothing goes on without it."""
+        return self.start(self._kept(work, name), name)
+
+    async def _kept(self, work: Callable[[], Coroutine[Any, Any, Any]], name: str) -> None:
+        while True:
+            task = self.start(work(), name)
+            try:
+                await asyncio.wait([task])
+            finally:
+                task.cancel()
+            await asyncio.sleep(AGAIN_SECONDS)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
