@@ -67,6 +67,8 @@ def ground_of(scenario: Scenario) -> Ground:
         redis_options=scenario.redis_options,
         is_cabled=scenario.is_cabled,
         is_apart=scenario.is_apart,
+        is_proxied=scenario.is_proxied,
+        files=scenario.files,
         durable_replicas=scenario.durable_replicas,
         **scenario.settings,
     )

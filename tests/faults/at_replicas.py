@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from random import Random
 from typing import Final
 
@@ -19,6 +19,8 @@ from tests.faults.stage import Stage
 from tests.support.replica import Replica, token
 
 VANDALS: Final = 10
+NEWCOMERS: Final = 600
+OPEN_SECONDS: Final = 5.0
 
 
 async def nothing(stage: Stage) -> None:
@@ -111,6 +113,36 @@ async def garbage_from_clients(stage: Stage) -> None:
     async with asyncio.TaskGroup() as vandals:
         for number in range(VANDALS):
             vandals.create_task(_misbehave(stage, Random(stage.rng.random()), number))
+
+
+async def exhaust_files(stage: Stage) -> None:
+    """Far more come than there are files for, and some that say nothing; when they have gone, newcomers are let in."""
+    replica = stage.ground.fleet[0]
+    async with AsyncExitStack() as crowd:
+        for _ in range(NEWCOMERS):
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection(replica.host, replica.port)
+                crowd.callback(writer.close)
+        refused = 0
+        for number in range(20):
+            refused += not await _is_let_in(replica, f"late-{number}")
+        assert refused > 0, "there were files left"
+        await stage.pause(2)
+    stage.healed()
+    began = now()
+    async with asyncio.timeout(OPEN_SECONDS):
+        while not await _is_let_in(replica, "later"):
+            await stage.pause(0.05)
+    stage.notes.append(f"{refused} of 20 newcomers refused meanwhile, let in {now() - began:.2f} s afterwards")
+    assert "Traceback" not in replica.log, "it is told of with a trace"
+
+
+async def _is_let_in(replica: Replica, user: str) -> bool:
+    bearer = {"Authorization": f"Bearer {token(user)}"}
+    with suppress(OSError, WebSocketException, EOFError):
+        async with asyncio.timeout(OPEN_SECONDS), connect(replica.url, additional_headers=bearer) as socket:
+            return bool(json.loads(await socket.recv())["type"] == "connection_established")
+    return False
 
 
 async def _noise(socket: ClientConnection, rng: Random) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tests.faults.recorder import Closed
 from tests.faults.stage import Stage
 from tests.support.namespace import DOWN, UP
 
@@ -43,6 +44,17 @@ async def lose_packets(stage: Stage, seconds: float) -> None:
     await stage.pause(seconds)
     stage.notes.append(f"{namespace.dropped()} packets lost")
     namespace.clear()
+
+
+async def reload_nginx(stage: Stage) -> None:
+    """Old workers take their connections along a second after each reload."""
+    nginx = stage.ground.nginx
+    assert nginx is not None
+    for _ in range(20):
+        nginx.reload()
+        await stage.pause(0.2, 1.5)
+    ended = sum(isinstance(event, Closed) for diary in stage.record.diaries for event in diary.events)
+    assert ended > 0, "no old worker took its connections along"
 
 
 async def slow_cables(stage: Stage) -> None:

@@ -18,6 +18,7 @@ from fairlead.backend import Backend
 from fairlead.names import Names
 from tests.support.cable import Cable
 from tests.support.namespace import Namespace
+from tests.support.nginx import Nginx
 from tests.support.redis import Server
 from tests.support.replica import Replica
 from tests.support.topologies import Cluster, Sentinels
@@ -26,6 +27,9 @@ PREFIX: Final = "faults"
 
 HISTORY: Final = 20_000
 """Messages kept, so that only a fault makes a history end."""
+
+FAREWELL: Final = "1s"
+"""How long Nginx lets the connections of old workers live; as shipped nobody would notice a reload."""
 
 SETTINGS: Final = {"lease_seconds": 3, "rate_messages_per_second": 0, "drain_seconds": 1, "history_size": HISTORY}
 
@@ -40,6 +44,8 @@ class Ground:
     :param shape: makes Redis; one server with *redis_options*, as on its command line, unless told otherwise.
     :param is_cabled: whether replicas reach Redis through cables; backends never do.
     :param is_apart: whether the first replica lives in a network namespace; needs root.
+    :param is_proxied: whether devices reach the replicas through Nginx, whose old workers live for a second.
+    :param files: how many files a replica may have open; 0 for as many as it wants.
     :param durable_replicas: servers that must have a message before a replica, or a backend, calls it sent.
     :param settings: of the replicas, beside those that make faults show quickly.
     """
@@ -52,6 +58,8 @@ class Ground:
         redis_options: Sequence[str] = (),
         is_cabled: bool = False,
         is_apart: bool = False,
+        is_proxied: bool = False,
+        files: int = 0,
         durable_replicas: int = 0,
         **settings: object,
     ) -> None:
@@ -62,9 +70,12 @@ class Ground:
         self.cables: list[Cable] = []
         self.fleet: list[Replica] = []
         self.doors: list[Replica] = []
-        """Where devices may try to connect; the whole fleet, unless a fault says otherwise."""
+        """Replicas that devices may try to connect to; the whole fleet, unless a fault says otherwise."""
+        self.nginx: Nginx | None = None
         self._count = count
         self._is_cabled = is_cabled
+        self._is_proxied = is_proxied
+        self._limit = ("prlimit", f"--nofile={files}:{files}") if files else ()
         self._durable_replicas = durable_replicas
         self._settings = {**SETTINGS, "durable_replicas": durable_replicas, **settings}
         self._stack = AsyncExitStack()
@@ -106,6 +117,9 @@ class Ground:
             replica.launch()
         for replica in self.fleet:
             await asyncio.to_thread(replica.wait_ready)
+        if self._is_proxied:
+            ports = [replica.port for replica in self.fleet]
+            self.nginx = self._stack.enter_context(Nginx(ports, farewell=FAREWELL))
         self.backend = await self._stack.enter_async_context(self.new_backend())
         return self
 
@@ -118,7 +132,7 @@ class Ground:
 
     def _replica(self, number: int, url: str) -> Replica:
         if self.namespace is None or number > 1:
-            return Replica(url, PREFIX, name=f"r{number}", **self._settings)
+            return Replica(url, PREFIX, name=f"r{number}", within=self._limit, **self._settings)
         url = url.replace("127.0.0.1", self.namespace.here)
         apart = {"host": self.namespace.there, "within": self.namespace.within}
         return Replica(url, PREFIX, name=f"r{number}", **apart, **self._settings)
@@ -130,8 +144,8 @@ class Ground:
         )
 
     def urls(self) -> list[str]:
-        """The addresses of `doors`."""
-        return [replica.url for replica in self.doors]
+        """Where devices may try to connect: Nginx, or the addresses of `doors`."""
+        return [self.nginx.url] if self.nginx else [replica.url for replica in self.doors]
 
     def redis_at(self, server: Server) -> Redis:
         """A client of that server."""

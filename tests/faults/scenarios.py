@@ -35,6 +35,13 @@ AT_REPLICAS: Final = (
     ),
     Scenario("freeze replica", "SIGSTOP for 5 s, then SIGCONT", partial(at_replicas.freeze_replica, seconds=5)),
     Scenario("freeze for long", "SIGSTOP for 30 s", partial(at_replicas.freeze_replica, seconds=30), rate=50),
+    Scenario(
+        "files exhausted",
+        "600 connect to a replica that may have 150 files",
+        at_replicas.exhaust_files,
+        files=150,
+        all_on_first=True,
+    ),
     Scenario("stalled readers", "a third read nothing while 18 MB come", at_replicas.stall_readers),
     Scenario("garbage from clients", "noise, nonsense and ping floods for 3 s", at_replicas.garbage_from_clients),
     Scenario("terminate replica", "SIGTERM, start it again", at_replicas.terminate_replica, is_quick=True),
@@ -99,6 +106,13 @@ AT_SEVERAL: Final = (
 )
 
 BETWEEN: Final = (
+    Scenario(
+        "reload nginx",
+        "20 times, with its old workers ended after 1 s",
+        between.reload_nginx,
+        replicas=3,
+        is_proxied=True,
+    ),
     Scenario("cut cables", "10 TCP resets", between.cut_cables, is_cabled=True, is_quick=True),
     Scenario("slow cables", "50-200 ms each way", between.slow_cables, is_cabled=True, rate=50),
     Scenario("block cable", "silence for 8 s", partial(between.block_cable, ways=(UP, DOWN)), is_cabled=True),

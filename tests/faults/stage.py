@@ -67,6 +67,12 @@ class Scenario:
     is_apart: bool = False
     """Whether the first replica lives in a network namespace, which only root can make."""
 
+    is_proxied: bool = False
+    """Whether devices come through Nginx."""
+
+    files: int = 0
+    """How many files a replica may have open; 0 for as many as it wants."""
+
     redis_options: tuple[str, ...] = ()
     settings: dict[str, object] = field(default_factory=dict)
 

@@ -39,28 +39,33 @@ def seconds(name: str) -> float:
     return int(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit]
 
 
-def rendered(folder: Path, port: int, upstreams: Sequence[int]) -> str:
+def rendered(folder: Path, port: int, upstreams: Sequence[int], farewell: str = "") -> str:
     """
     What we ship, with other addresses: *port* to listen on, replicas on *upstreams*, files below *folder*.
 
     One process that stays in the foreground is all that a test needs; everything else is as shipped.
+
+    :param farewell: how long old workers live after a reload, as ``1s``, where it should not be as shipped.
     """
     text = shipped().replace("/tmp/nginx", str(folder / "nginx")).replace("/dev/stdout", str(folder / "access.log"))
     text = text.replace("/dev/stderr", str(folder / "error.log"))
     text = re.sub(r"listen 8080\b", f"listen 127.0.0.1:{port}", text)
     for number, upstream in enumerate(upstreams, 1):
         text = text.replace(f"replica-{number}:8000", f"127.0.0.1:{upstream}")
+    if farewell:
+        text = text.replace(f"worker_shutdown_timeout {directive('worker_shutdown_timeout')};", "")
+        text = f"worker_shutdown_timeout {farewell};\n{text}"
     return text.replace("worker_processes auto;", "worker_processes 2;\ndaemon off;")
 
 
 class Nginx:
-    """A running Nginx in front of the replicas on *upstreams*."""
+    """A running Nginx in front of the replicas on *upstreams*; *farewell* as in `rendered`."""
 
-    def __init__(self, upstreams: Sequence[int]) -> None:
+    def __init__(self, upstreams: Sequence[int], *, farewell: str = "") -> None:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="fairlead-nginx-"))
         self.config = self.folder / "nginx.conf"
-        self.config.write_text(rendered(self.folder, self.port, upstreams))
+        self.config.write_text(rendered(self.folder, self.port, upstreams, farewell))
         # Run by root, its workers are another user, who writes temporary files below.
         self.folder.chmod(0o755)
         self._process: subprocess.Popen[bytes] | None = None
