@@ -29,8 +29,6 @@ AT_REPLICAS: Final = (
         device=LightDevice,
         all_on_first=True,
         whole_seconds=20,
-        # The question whether it lives stands in the queue behind thousands of newcomers.
-        answer_seconds=10,
         after_seconds=3,
     ),
     Scenario("freeze replica", "SIGSTOP for 5 s, then SIGCONT", partial(at_replicas.freeze_replica, seconds=5)),
