@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -18,6 +20,9 @@ from fairlead_gateway.wire.limits import WireLimits
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted: a whole replica's clients come back at once."""
 
+KEPT_FILES: Final = 64
+"""File descriptors that clients do not get, or a quarter of a low limit."""
+
 GRACE_SECONDS: Final = 1
 """What the server waits for closes to be finished; by then its sockets have been moved, or cut off."""
 
@@ -28,7 +33,7 @@ def server_config(app: ASGIApp, settings: Settings, limits: WireLimits) -> uvico
         app,
         host=settings.host,
         port=settings.port,
-        http=door_class(settings.header_timeout_seconds),
+        http=door_class(settings.header_timeout_seconds, _files_for_clients()),
         ws=protocol_class(limits),
         lifespan="on",
         log_config=None,
@@ -38,6 +43,12 @@ def server_config(app: ASGIApp, settings: Settings, limits: WireLimits) -> uvico
         forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+
+
+def _files_for_clients() -> int:
+    """Of as many as this process may have open now."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(KEPT_FILES, limit // 4)
 
 
 class _Embedded(uvicorn.Server):

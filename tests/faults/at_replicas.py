@@ -19,7 +19,6 @@ from tests.faults.stage import Stage
 from tests.support.replica import Replica, token
 
 VANDALS: Final = 10
-NEWCOMERS: Final = 600
 OPEN_SECONDS: Final = 5.0
 
 
@@ -116,25 +115,39 @@ async def garbage_from_clients(stage: Stage) -> None:
 
 
 async def exhaust_files(stage: Stage) -> None:
-    """Far more come than there are files for, and some that say nothing; when they have gone, newcomers are let in."""
+    """
+    More and more come than there are files for, and say nothing; when they have gone, newcomers are let in.
+
+    Meanwhile the replica loses its connections to Redis, and needs files for new ones.
+    """
     replica = stage.ground.fleet[0]
-    async with AsyncExitStack() as crowd:
-        for _ in range(NEWCOMERS):
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection(replica.host, replica.port)
-                crowd.callback(writer.close)
+    async with AsyncExitStack() as crowd, asyncio.TaskGroup() as group:
+        pressing = group.create_task(_press(replica, crowd))
+        await stage.pause(1)
         refused = 0
         for number in range(20):
             refused += not await _is_let_in(replica, f"late-{number}")
         assert refused > 0, "there were files left"
+        for kind in ("normal", "pubsub"):
+            await stage.ground.redis.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+        stage.healed()
         await stage.pause(2)
-    stage.healed()
+        pressing.cancel()
     began = now()
     async with asyncio.timeout(OPEN_SECONDS):
         while not await _is_let_in(replica, "later"):
             await stage.pause(0.05)
     stage.notes.append(f"{refused} of 20 newcomers refused meanwhile, let in {now() - began:.2f} s afterwards")
     assert "Traceback" not in replica.log, "it is told of with a trace"
+
+
+async def _press(replica: Replica, crowd: AsyncExitStack) -> None:
+    """Take every file that becomes free."""
+    while True:
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection(replica.host, replica.port)
+            crowd.callback(writer.close)
+        await asyncio.sleep(0.001)
 
 
 async def _is_let_in(replica: Replica, user: str) -> bool:

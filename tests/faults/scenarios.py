@@ -35,9 +35,10 @@ AT_REPLICAS: Final = (
     Scenario("freeze for long", "SIGSTOP for 30 s", partial(at_replicas.freeze_replica, seconds=30), rate=50),
     Scenario(
         "files exhausted",
-        "600 connect to a replica that may have 150 files",
+        "hundreds connect to a replica that may have 150 files",
         at_replicas.exhaust_files,
         files=150,
+        whole_seconds=1,
         all_on_first=True,
     ),
     Scenario("stalled readers", "a third read nothing while 18 MB come", at_replicas.stall_readers),

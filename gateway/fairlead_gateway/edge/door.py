@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -20,9 +21,13 @@ class Door(asyncio.Protocol):
 
     A whole, plain upgrade request is what nearly every WebSocket client sends at once; reading it here saves making
     and feeding an HTTP parser, which is a tenth of a handshake. Anything else is `HttpProtocol`'s to judge.
+
+    Who comes when few files are left is hung up on: the last ones are for Redis, which may have to be found again.
     """
 
     http: type[HttpProtocol] = HttpProtocol
+    files = sys.maxsize
+    """File descriptors from this number on are not for clients; the kernel gives the lowest that is free."""
 
     __slots__ = ("_app_state", "_config", "_deadline", "_server_state", "_transport")
 
@@ -45,9 +50,13 @@ class Door(asyncio.Protocol):
         self._server_state.connections.add(cast(Any, self))
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(self.http.header_timeout_seconds, self._transport.close)
+        if self._transport.get_extra_info("socket").fileno() >= self.files:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._step_aside()
+        if self._transport.is_closing():
+            return
         socket_class = self._config.ws_protocol_class
         upgrade = plain_upgrade(data)
         if upgrade is None or not (isinstance(socket_class, type) and issubclass(socket_class, WebSocketProtocol)):
@@ -73,6 +82,6 @@ class Door(asyncio.Protocol):
         self._server_state.connections.discard(cast(Any, self))
 
 
-def door_class(header_timeout_seconds: float) -> type[Door]:
-    """The protocol with this deadline for request heads, for ``uvicorn.Config(http=…)``."""
-    return type("Door", (Door,), {"http": http_class(header_timeout_seconds), "__slots__": ()})
+def door_class(header_timeout_seconds: float, files: int = sys.maxsize) -> type[Door]:
+    """The protocol with this deadline for request heads and these *files*, for ``uvicorn.Config(http=…)``."""
+    return type("Door", (Door,), {"http": http_class(header_timeout_seconds), "files": files, "__slots__": ()})

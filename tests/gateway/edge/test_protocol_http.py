@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +50,25 @@ async def test_half_a_request_head_is_answered_408(said: bytes) -> None:
 async def test_who_says_nothing_is_cut_off_without_a_word() -> None:
     async with serving(app, **HASTY) as served, dialled(served.port) as client:
         assert await client.rest() == b""
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_who_comes_when_few_files_are_left_is_hung_up_on_and_the_next_is_not() -> None:
+    async with serving(app, http=door_class(5.0, files=_open_files() + 20)) as served, AsyncExitStack() as crowd:
+        clients = [await crowd.enter_async_context(dialled(served.port)) for _ in range(30)]
+        await clients[-1].send(GET)
+
+        assert await clients[-1].rest() == b""
+        await clients[0].send(GET)
+        assert (await clients[0].head()).startswith(b"HTTP/1.1 200 ")
+        await crowd.aclose()
+        await until(lambda: not served.state.connections)
+        async with dialled(served.port) as newcomer:
+            await newcomer.send(GET)
+            assert (await newcomer.head()).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_head_that_trickles_in_does_not_move_the_deadline() -> None:
