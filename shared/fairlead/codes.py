@@ -70,7 +70,7 @@ ERRORS: Final = {
     "duplicate": "This id was seen before; nothing was done again.",
     "expired": "The deadline has passed.",
     "handler_timeout": "The handler did not answer in time.",
-    "unavailable": "Redis cannot be reached; nothing was stored, try again.",
+    "unavailable": "Redis did not take it, or (detail.unknown) may have it and did not confirm it in time; try again.",
     "internal": "A fault of ours; it was logged.",
 }
 """Every code of an error frame, and what it means to whoever reads it."""

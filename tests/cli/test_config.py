@@ -62,6 +62,18 @@ def test_check_refuses_what_serve_would_refuse(fairlead: Fairlead, monkeypatch: 
     assert "refused  any_origin" in outcome.out
 
 
+def test_check_refuses_what_a_replica_can_do_nothing_with(fairlead: Fairlead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRLEAD_JWT_SECRET", SECRET)
+    monkeypatch.setenv("FAIRLEAD_REDIS_URL", "http://gateway:hunter2@nope")
+
+    told, facts = fairlead("config", "check"), fairlead("config", "check", "--json")
+
+    assert told.status == facts.status == Status.CONFIGURATION
+    assert "refused  FAIRLEAD_REDIS_URL: not the URL of one Redis" in told.out
+    assert "hunter2" not in told.out + facts.out
+    assert facts.json["ok"] is False
+
+
 def test_check_shows_what_was_waived(fairlead: Fairlead, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAIRLEAD_HOST", "0.0.0.0")
     monkeypatch.setenv("FAIRLEAD_JWT_SECRET", SECRET)

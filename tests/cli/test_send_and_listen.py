@@ -141,10 +141,12 @@ def test_a_wait_that_runs_out_is_status_1(replica: Replica, fairlead: Fairlead) 
 
 def test_a_token_of_somebody_else_is_refused_with_the_reason(replica: Replica, fairlead: Fairlead) -> None:
     good = token("42")
+    wrong = ("--token", good[:-6] + "AAAAAA", "--url", replica.url, "--timeout", "10")
 
-    outcome = fairlead("listen", "--token", good[:-6] + "AAAAAA", "--url", replica.url, "--timeout", "10")
+    outcome = fairlead("listen", *wrong)
+    with_channel = fairlead("listen", *wrong, "--channel", "topic:t")
 
-    assert outcome.status == Status.REFUSED
+    assert outcome.status == with_channel.status == Status.REFUSED
     assert "4403" in outcome.err and good[-40:-6] not in outcome.err
 
 

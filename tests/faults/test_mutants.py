@@ -46,10 +46,7 @@ def no_log_matching(patch: pytest.MonkeyPatch) -> None:
 
 def no_contiguity(patch: pytest.MonkeyPatch) -> None:
     """What the log has kept is taken for all that was said."""
-    rule = (
-        "#entries < math.min(top - since, tonumber(ARGV[6]))"
-        " or tonumber(string.match(entries[1][1], '^%d+')) ~= since + 1"
-    )
+    rule = "#entries < count or tonumber(string.match(entries[count][1], '^%d+')) ~= since + count"
     patch.setattr(history, "_READ", without(history._READ, rule, "false"))
 
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from fairlead_gateway.cli.configured import load
 from fairlead_gateway.cli.output import Json, Status, say, say_json, table
+from fairlead_gateway.cli.serve import unusable
 from fairlead_gateway.preflight import Rule, broken_rules, is_waived
 from fairlead_gateway.settings import PREFIX, Settings
 
@@ -59,22 +60,27 @@ def check(as_json: Json = False) -> Status:
     """Say what a replica would refuse to start with, and what was waived; status 3 when it would refuse."""
     settings = load()
     broken = broken_rules(settings)
-    refused = [rule for rule in broken if not is_waived(rule, settings)]
+    wrong = list(unusable(settings))
+    is_refused = bool(wrong) or not all(is_waived(rule, settings) for rule in broken)
     if as_json:
-        say_json({"ok": not refused, "findings": [_finding(rule, settings) for rule in broken]})
+        findings = [_finding(rule, settings) for rule in broken]
+        findings += [{"rule": name, "sentence": why_not, "waived": False} for name, why_not in wrong]
+        say_json({"ok": not is_refused, "findings": findings})
     else:
-        _tell(broken, settings)
-    return Status.CONFIGURATION if refused else Status.OK
+        _tell(broken, wrong, settings)
+    return Status.CONFIGURATION if is_refused else Status.OK
 
 
 def _finding(rule: Rule, settings: Settings) -> dict[str, object]:
     return {"rule": rule.name, "sentence": rule.sentence, "waived": is_waived(rule, settings)}
 
 
-def _tell(broken: list[Rule], settings: Settings) -> None:
+def _tell(broken: list[Rule], wrong: list[tuple[str, str]], settings: Settings) -> None:
     for rule in broken:
         say(f"{'waived' if is_waived(rule, settings) else 'refused'}  {rule.name}: {rule.sentence}")
-    if not broken:
+    for name, why_not in wrong:
+        say(f"refused  {name}: {why_not}")
+    if not broken and not wrong:
         say(f"these settings may be served on {settings.host}")
 
 

@@ -58,9 +58,9 @@ def _listen(
 
     tell = say_json if as_json else _tell
     with _connected(url, token) as socket:
-        for action in actions(channels):
-            socket.send(json.dumps(action))
         try:
+            for action in actions(channels):
+                socket.send(json.dumps(action))
             for frame in _frames(socket, count, timeout):
                 tell(frame)
                 if acknowledges and frame.get("requires_ack"):

@@ -63,6 +63,7 @@ def _backend(settings: Settings) -> SyncBackend:
         return connect_sync(
             settings.redis_url.get_secret_value(),
             prefix=settings.prefix,
+            durable_replicas=settings.durable_replicas,
             durable=settings.durable,
             history_size=settings.history_size,
             history_ttl_seconds=settings.history_ttl_seconds,

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from types import FrameType
@@ -57,11 +57,17 @@ def refuse_if_unsafe(settings: Settings) -> None:
     """Go on only with settings that may be served."""
     if why := objections(settings):
         raise Trouble("refused to start: " + "; ".join(why), Status.CONFIGURATION)
+    for variable, why_not in unusable(settings):
+        raise Trouble(f"refused to start: {variable}: {why_not}", Status.CONFIGURATION)
+
+
+def unusable(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The variables that a replica can do nothing with, and why."""
     for variable, use in _USES.items():
         try:
             use(settings)
         except ValueError as error:
-            raise Trouble(f"refused to start: {variable}: {error}", Status.CONFIGURATION) from error
+            yield variable, str(error)
 
 
 def _open_redis(settings: Settings) -> None:

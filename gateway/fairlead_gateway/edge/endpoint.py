@@ -128,7 +128,9 @@ class Endpoint:
             identity = named.on_device(frame.device_id or "")
             socket, place = visitor.socket, visitor.place
             format = Format.of(socket.subprotocol, socket.deflates)
-            greeting = await opening.open_connection(self._replica, socket, format, identity, place, frame.recover)
+            greeting = await opening.open_connection(
+                self._replica, socket, format, identity, place, frame.recover, frame.id
+            )
         except Refused as refused:
             visitor.close(refused.close, refused.text)
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from fairlead.errors import Conflict
 from fairlead.names import Names, channel
 from fairlead.position import Position
 from fairlead.redis.scripts import load
@@ -41,6 +42,7 @@ class Cursors:
         The device has everything up to *offset*; where it stands now.
 
         :param epoch: empty for the epoch of now; without one (nothing was ever said) there is no position: None.
+        :raises Conflict: the channel has not come to *offset* yet.
         :param id: of the message at *offset*; empty to take it from the log, as long as it is there.
         """
         return await self._set("move", user_id, device_id, Position(offset, epoch, id))
@@ -53,7 +55,10 @@ class Cursors:
         log, meta, _, term = self._names.of_durable(channel("user", user_id))
         offset, epoch, id = position
         args = (device_id, epoch, offset, id or _NO_ID, how, KEPT_SECONDS, MAX_DEVICES)
-        return _position(await self._lane.run(_CURSOR, (self._names.cursor(user_id), log, meta, term), args))
+        held = await self._lane.run(_CURSOR, (self._names.cursor(user_id), log, meta, term), args)
+        if isinstance(held, int):
+            raise Conflict(f"offset {offset} is ahead of the channel, which stands at {held}", offset=held)
+        return _position(held)
 
 
 def _position(held: bytes | None) -> Position | None:

@@ -74,11 +74,13 @@ async def open_connection(
     identity: Identity,
     place: Place,
     recover: Recover,
+    ref: str | None = None,
 ) -> Greeting:
     """
     Admit *identity* on *socket*, which may have yet to be accepted, and seat it where *place* says.
 
     :param recover: where the client stands; it is seated in these channels, too, as far as it may hear them.
+    :param ref: id of the ``connect`` frame, which the greeting answers.
     :raises Refused: with the close code that says why.
     """
     await _ensure_allowed(replica, identity, place.channels)
@@ -100,7 +102,7 @@ async def open_connection(
         leaving.gone(replica, connection, codes.INTERNAL_ERROR.code, "not opened")
         raise
     positions = seating.told({name: caught[name] for name in (f"user:{connection.user_id}", *extra)})
-    return Greeting(connection, _established(replica, connection, positions | denied), caught)
+    return Greeting(connection, _established(replica, connection, positions | denied, ref), caught)
 
 
 def go_live(replica: Replica, greeting: Greeting) -> None:
@@ -206,9 +208,11 @@ async def _admit(
     return caught
 
 
-def _established(replica: Replica, connection: Connection, channels: Mapping[str, Mapping[str, Any]]) -> bytes:
+def _established(
+    replica: Replica, connection: Connection, channels: Mapping[str, Mapping[str, Any]], ref: str | None
+) -> bytes:
     settings = replica.settings
-    message = {
+    message: dict[str, Any] = {
         "type": "connection_established",
         "connection_id": connection.id,
         "user_id": connection.user_id,
@@ -222,4 +226,6 @@ def _established(replica: Replica, connection: Connection, channels: Mapping[str
         },
         "channels": channels,
     }
+    if ref is not None:
+        message |= {"ref": ref, "ok": True}
     return finish(encode(message), connection.format)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from fairlead.errors import Conflict
 from fairlead.messages import push
 from fairlead.names import Names, partition_of
 from fairlead.position import Position
@@ -28,7 +29,7 @@ async def cursors(redis: Redis, names: Names) -> AsyncIterator[Cursors]:
 @pytest.fixture
 async def epoch(redis: Redis, names: Names) -> str:
     """The epoch of the channel of user 42."""
-    await redis.hset(names.meta("user:42"), "e", "k3")
+    await redis.hset(names.meta("user:42"), mapping={"e": "k3", "o": 2**53 - 1})
     term = await redis.get(names.term(partition_of("user:42")))
     return f"k3.{term.decode()}"
 
@@ -87,7 +88,8 @@ async def test_the_message_at_the_offset_is_taken_from_the_log_when_the_client_d
 
     assert await cursors.move("42", "phone", 2) == Position(2, sent[1].epoch, sent[1].id)
     assert await cursors.move("42", "laptop", 2, "other.1") == Position(2, "other.1")
-    assert await cursors.move("42", "tablet", 9) == Position(9, sent[1].epoch)
+    await redis.xtrim(names.log("user:42"), maxlen=1, approximate=False)
+    assert await cursors.move("42", "tablet", 1) == Position(1, sent[1].epoch)
 
 
 async def test_where_nothing_was_ever_said_there_is_no_position(cursors: Cursors) -> None:
@@ -127,3 +129,15 @@ def test_a_cursor_reads_as_it_was_written(offset: int, epoch: str, id: str) -> N
     written: Any = f"{epoch} {offset} {id or '-'}".encode()
 
     assert _position(written) == Position(offset, epoch, id)
+
+
+async def test_nobody_stands_where_the_channel_has_not_come(cursors: Cursors, redis: Redis, names: Names) -> None:
+    await redis.hset(names.meta("user:42"), mapping={"e": "k3", "o": 7})
+    await cursors.move("42", "phone", 7)
+
+    with pytest.raises(Conflict, match="which stands at 7"):
+        await cursors.move("42", "phone", 8)
+
+    stood = await cursors.read("42", "phone")
+    assert stood is not None
+    assert stood.offset == 7

@@ -4,12 +4,17 @@
 --       2 log of the channel  3 meta  4 term
 -- ARGV: 1 device  2 epoch, or '' for the channel's of now  3 offset  4 message id or -  5 move | begin
 --       6 seconds to keep the cursors of a user after the last change  7 devices at most
--- Returns the position that is held now; nil when the channel has no epoch yet, so that there is nothing to hold.
+-- Returns the position that is held now; nil when the channel has no epoch yet, so that there is nothing to hold;
+-- the channel's top offset, a number, when the position is ahead of it.
 local epoch = redis.call('HGET', KEYS[3], 'e')
 local now = epoch and epoch .. '.' .. (redis.call('GET', KEYS[4]) or '0') or ''
 local given = ARGV[2] == '' and now or ARGV[2]
 if given == '' then
   return nil
+end
+local top = tonumber(redis.call('HGET', KEYS[3], 'o') or 0)
+if given == now and tonumber(ARGV[3]) > top then
+  return top
 end
 local held = redis.call('HGET', KEYS[1], ARGV[1])
 if held then
