@@ -9,9 +9,6 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from redis.exceptions import RedisError
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay
-
 from fairlead import presence
 from fairlead.batch import Batch
 from fairlead.envelope import Envelope
@@ -20,7 +17,7 @@ from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, Question
 from fairlead.publisher import Publisher
 from fairlead.receipts import Receipts
-from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.redis.patience import patiently
 from fairlead.redis.shards import Shards, open_shards
 from fairlead.replies import Replies
 from fairlead.sends import Sends, service
@@ -167,13 +164,4 @@ class Backend(Sends[Sending]):
 
     async def _ask(self, question: Question[Answer]) -> Answer:
         """The answer, asking again while Redis is away."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(is_passing),
-            wait=BACK_OFF,
-            stop=stop_after_delay(self._timeout_seconds),
-            reraise=True,
-        )
-        try:
-            return question.read(await retrying(self._shards.ask, *question.commands))
-        except (RedisError, OSError) as error:
-            raise unavailable(error) from error
+        return question.read(await patiently(self._timeout_seconds, self._shards.ask, *question.commands))

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay
-
 from fairlead import acks
 from fairlead.acks import Record, Standing
 from fairlead.envelope import Envelope
 from fairlead.names import Names
 from fairlead.publisher import Publisher
-from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.redis.patience import patiently
 from fairlead.redis.shards import Shards, shards_of
 from fairlead.replies import Replies
 from fairlead.sent import NOT_AGAIN, Outcome, Sent
@@ -58,17 +55,8 @@ class Receipts:
 
     async def _expect(self, record: Record, seconds: float) -> Standing:
         """Before anybody can have got the message, so that no acknowledgement comes too early."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(is_passing),
-            wait=BACK_OFF,
-            stop=stop_after_delay(self._timeout_seconds),
-            reraise=True,
-        )
         call = acks.expect(record, self._replies.address, seconds)
-        try:
-            return acks.standing((await retrying(self._shards.run_all, [call]))[0])
-        except (RedisError, OSError) as error:
-            raise unavailable(error) from error
+        return acks.standing((await patiently(self._timeout_seconds, self._shards.run_all, [call]))[0])
 
     async def _outcome(self, record: Record, channel: str, envelope: Envelope, left_seconds: float) -> Outcome:
         time = asyncio.get_running_loop().time

@@ -8,16 +8,13 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from redis.exceptions import RedisError
-from tenacity import Retrying, retry_if_exception, stop_after_delay
-
 from fairlead import presence
 from fairlead.batch import Batch
 from fairlead.envelope import Envelope
 from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, Question
 from fairlead.publication import Publications
-from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.redis.patience import patiently_sync
 from fairlead.redis.sync_shards import SyncShards, open_shards_sync
 from fairlead.sends import Sends, service
 from fairlead.sent import Sent
@@ -141,13 +138,4 @@ class SyncBackend(Sends[Sent]):
 
     def _ask(self, question: Question[Answer]) -> Answer:
         """The answer, asking again while Redis is away."""
-        retrying = Retrying(
-            retry=retry_if_exception(is_passing),
-            wait=BACK_OFF,
-            stop=stop_after_delay(self._timeout_seconds),
-            reraise=True,
-        )
-        try:
-            return question.read(retrying(self._shards.ask, *question.commands))
-        except (RedisError, OSError) as error:
-            raise unavailable(error) from error
+        return question.read(patiently_sync(self._timeout_seconds, self._shards.ask, *question.commands))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
-from tenacity import Retrying, retry_if_exception, stop_after_delay
 
 from fairlead import acks
 from fairlead.acks import Record, Standing
 from fairlead.envelope import Envelope
 from fairlead.names import Names
-from fairlead.redis.outage import BACK_OFF, is_passing, unavailable
+from fairlead.redis.outage import is_passing
+from fairlead.redis.patience import patiently_sync
 from fairlead.redis.sync_shards import SyncShards, sync_shards_of
 from fairlead.sent import NOT_AGAIN, Outcome, Sent
 from fairlead.sync_publisher import SyncPublisher
@@ -20,6 +21,9 @@ from fairlead.sync_replies import SyncReplies
 
 if TYPE_CHECKING:
     from redis import Redis
+
+
+log = logging.getLogger(__name__)
 
 
 class SyncReceipts:
@@ -45,16 +49,8 @@ class SyncReceipts:
             return Sent(envelope.id, fate, outcome)
 
     def _expect(self, record: Record, address: str, seconds: float) -> Standing:
-        retrying = Retrying(
-            retry=retry_if_exception(is_passing),
-            wait=BACK_OFF,
-            stop=stop_after_delay(self._timeout_seconds),
-            reraise=True,
-        )
-        try:
-            return acks.standing(retrying(self._shards.run, *acks.expect(record, address, seconds)))
-        except (RedisError, OSError) as error:
-            raise unavailable(error) from error
+        call = acks.expect(record, address, seconds)
+        return acks.standing(patiently_sync(self._timeout_seconds, self._shards.run, *call))
 
     def _outcome(
         self, record: Record, channel: str, envelope: Envelope, left_seconds: float, replies: SyncReplies
@@ -81,5 +77,7 @@ class SyncReceipts:
         """The outcome, as far as Redis can be asked for it now."""
         try:
             return acks.standing(self._shards.run(*acks.look(record))).outcome
-        except (RedisError, OSError):
+        except (RedisError, OSError) as error:
+            if not is_passing(error):
+                log.warning("the outcome of a message cannot be asked for: %s", error)
             return None
