@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from redis.exceptions import ClusterDownError
 
+from fairlead.redis.outage import ELSEWHERE
 from fairlead.redis.places import Places
 
 S = TypeVar("S")
@@ -55,6 +56,28 @@ class Atlas(Generic[S]):
     def of_command(self, command: SomeCommand) -> S | None:
         """The shard that *command* is for, by its first key."""
         return self.find(first_key(command) or self.fleet_key)
+
+
+class Answers:
+    """What has been answered of several questions, and what is to be asked once more where it has moved to."""
+
+    def __init__(self, questions: int) -> None:
+        self.values: list[Any] = [nowhere()] * questions
+
+    @property
+    def missing(self) -> list[int]:
+        """The questions that nobody has answered who could."""
+        return [at for at, answer in enumerate(self.values) if isinstance(answer, ELSEWHERE)]
+
+    @property
+    def error(self) -> Exception | None:
+        """The first answer that is none."""
+        return next((answer for answer in self.values if isinstance(answer, Exception)), None)
+
+    def take(self, ats: Sequence[int], answers: Sequence[Any]) -> None:
+        """*answers* to the questions at these places."""
+        for at, answer in zip(ats, answers, strict=True):
+            self.values[at] = answer
 
 
 def nowhere() -> ClusterDownError:

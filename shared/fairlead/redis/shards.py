@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from fairlead.names import Names
 from fairlead.redis.address import Address, Kind, addresses
-from fairlead.redis.atlas import ROUNDS, Atlas, SomeCommand, grouped, nowhere
+from fairlead.redis.atlas import ROUNDS, Answers, Atlas, SomeCommand, grouped, nowhere
 from fairlead.redis.calls import Call, try_all
 from fairlead.redis.cluster import ANSWER_SECONDS as NODE_SECONDS
 from fairlead.redis.cluster import QUESTIONS, Layout, believed, layout, worth_asking
@@ -90,24 +90,21 @@ class Shards(Atlas[Shard]):
         perform: Callable[[Shard, Sequence[T]], Awaitable[list[Any]]],
     ) -> list[Any]:
         """What *perform* returns for each of *things*, done where it lives; following those that have moved."""
-        answers: list[Any] = [nowhere()] * len(things)
+        answers = Answers(len(things))
+        error: Exception = nowhere()
 
         async def do(shard: Shard, ats: list[int]) -> None:
-            for at, answer in zip(ats, await perform(shard, [things[at] for at in ats]), strict=True):
-                answers[at] = answer
+            answers.take(ats, await perform(shard, [things[at] for at in ats]))
 
         for _ in range(ROUNDS):
-            missing = [at for at, answer in enumerate(answers) if isinstance(answer, ELSEWHERE)]
-            await asyncio.gather(*(do(*group) for group in grouped(missing, lambda at: shard_of(things[at]))))
-            errors = [answer for answer in answers if isinstance(answer, Exception)]
-            if not errors:
+            await asyncio.gather(*(do(*group) for group in grouped(answers.missing, lambda at: shard_of(things[at]))))
+            if (found := answers.error) is None:
+                return answers.values
+            error = found
+            await self.refresh(error)
+            if not isinstance(error, ELSEWHERE):
                 break
-            await self.refresh(errors[0])
-            if not isinstance(errors[0], ELSEWHERE):
-                raise errors[0]
-        else:
-            raise errors[0]
-        return answers
+        raise error
 
     async def aclose(self) -> None:
         """Disconnect everything."""

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from fairlead.names import Names
 from fairlead.redis.address import Address, Kind, addresses
-from fairlead.redis.atlas import ROUNDS, Atlas, SomeCommand, grouped, nowhere
+from fairlead.redis.atlas import ROUNDS, Answers, Atlas, SomeCommand, grouped, nowhere
 from fairlead.redis.calls import Arguments, run_sync
 from fairlead.redis.cluster import ANSWER_SECONDS as NODE_SECONDS
 from fairlead.redis.cluster import QUESTIONS, Layout, layout, worth_asking
@@ -68,21 +68,18 @@ class SyncShards(Atlas[SyncShard]):
 
     def ask(self, *commands: SomeCommand) -> list[Any]:
         """As `fairlead.redis.shards.Shards.ask`; one shard after the other."""
-        answers: list[Any] = [nowhere()] * len(commands)
+        answers = Answers(len(commands))
+        error: Exception = nowhere()
         for _ in range(ROUNDS):
-            missing = [at for at, answer in enumerate(answers) if isinstance(answer, ELSEWHERE)]
-            for shard, ats in grouped(missing, lambda at: self.of_command(commands[at])):
-                for at, answer in zip(ats, _ask(shard, [commands[at] for at in ats]), strict=True):
-                    answers[at] = answer
-            errors = [answer for answer in answers if isinstance(answer, Exception)]
-            if not errors:
+            for shard, ats in grouped(answers.missing, lambda at: self.of_command(commands[at])):
+                answers.take(ats, _ask(shard, [commands[at] for at in ats]))
+            if (found := answers.error) is None:
+                return answers.values
+            error = found
+            self.refresh(error)
+            if not isinstance(error, ELSEWHERE):
                 break
-            self.refresh(errors[0])
-            if not isinstance(errors[0], ELSEWHERE):
-                raise errors[0]
-        else:
-            raise errors[0]
-        return answers
+        raise error
 
     def run(self, script: Script, keys: Sequence[str], args: Arguments = ()) -> Any:
         """What *script* returns, executed once; it is followed to where its keys have moved."""
