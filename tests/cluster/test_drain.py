@@ -12,12 +12,13 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import fairlead
 from tests.support.client import client, connected
 from tests.support.redis import Server
-from tests.support.replica import Replica, token
+from tests.support.replica import Replica, token, wait_until
 
 CLIENTS = 300
 WINDOW_SECONDS = 3.0
@@ -118,8 +119,8 @@ async def test_who_waits_to_be_accepted_when_the_door_shuts_is_let_in_and_moved(
         replica.freeze()
         # The kernel tells them that they are connected; the replica has yet to hear of it.
         waiting = [asyncio.create_task(_answer(replica.port, _upgrade(f"w{number}"))) for number in range(WAITING)]
-        while (await asyncio.to_thread(_unaccepted, replica.port)) < WAITING:
-            await asyncio.sleep(0.02)
+        everybody = partial(wait_until, lambda: _unaccepted(replica.port) >= WAITING, 20, "all wait to be accepted")
+        await asyncio.to_thread(everybody)
         os.kill(replica.pid, signal.SIGTERM)
         replica.thaw()
         answers = await asyncio.gather(*waiting)
@@ -132,8 +133,7 @@ async def test_who_waits_to_be_accepted_when_the_door_shuts_is_let_in_and_moved(
 def test_a_second_signal_ends_a_drain_now(redis_url: str, prefix: str) -> None:
     with Replica(redis_url, prefix, drain_linger_seconds=60) as replica:
         os.kill(replica.pid, signal.SIGTERM)
-        while replica.is_ready():
-            time.sleep(0.02)
+        wait_until(lambda: not replica.is_ready(), 5, "it is not ready")
         began = time.monotonic()
         os.kill(replica.pid, signal.SIGTERM)
 

@@ -58,7 +58,7 @@ def test_a_process_whose_loop_stands_for_too_long_ends_and_says_where_it_stood()
     assert status == STATUS
     assert 1.5 < took < 6
     assert said.count("the event loop stands  ") == 1
-    assert "time.sleep(0.01)" in said or "in main" in said
+    assert "in main" in said
 
 
 def test_a_process_that_was_stopped_goes_on() -> None:
