@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 
 from fairlead.envelope import Envelope
 from fairlead.messages import SYSTEM
+from fairlead.publication import Sayable
 from fairlead.sends import Message, Sends
 from fairlead.sent import Sent
 from fairlead_gateway.assembly import Assembly, wire_limits
@@ -129,8 +130,8 @@ class WebSocketManager(Sends[Sending]):
 
     # -- sending: see `fairlead.sends.Sends`; all of it goes through Redis, to every replica ----------
 
-    def _say(self, channel: str, envelope: Envelope) -> Sending:
-        return self._parts.replica.publisher.publish(channel, envelope)
+    def _say(self, channel: str, said: Sayable) -> Sending:
+        return self._parts.replica.publisher.publish(channel, said)
 
     def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Sending:
         return self._parts.receipts.send(channel, envelope, ack_seconds)

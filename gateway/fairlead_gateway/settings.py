@@ -10,7 +10,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from fairlead.names import KINDS
+from fairlead.names import DURABLE_KINDS, KINDS
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A list written with commas in the environment."""
@@ -193,7 +193,7 @@ class Settings(BaseSettings):
     replay_memory_bytes: int = Field(16 * 1024 * 1024, ge=0)
     """How much of what was said last a replica remembers, so that clients who come back seldom make Redis work."""
 
-    durable: CommaSeparated = ("user", "session", "instance")
+    durable: CommaSeparated = DURABLE_KINDS
     """Kinds of channel with offsets and history."""
 
     durable_replicas: int = Field(0, ge=0, le=16)

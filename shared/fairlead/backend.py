@@ -15,6 +15,7 @@ from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
 from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, Question
+from fairlead.publication import Sayable
 from fairlead.publisher import Publisher
 from fairlead.receipts import Receipts
 from fairlead.redis.patience import patiently
@@ -106,9 +107,9 @@ class Backend(Sends[Sending]):
         await self._publisher.aclose()
         await self._shards.aclose()
 
-    def _say(self, channel: str, envelope: Envelope) -> Sending:
+    def _say(self, channel: str, said: Sayable) -> Sending:
         batch = self._open_batch()
-        return self._publisher.publish(channel, envelope) if batch is None else batch._say(channel, envelope)
+        return self._publisher.publish(channel, said) if batch is None else batch._say(channel, said)
 
     def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Sending:
         batch = self._open_batch()
@@ -137,7 +138,7 @@ class Backend(Sends[Sending]):
             raise
         finally:
             self._batch.reset(token)
-        answers = [self._publisher.post(channel, envelope) for channel, envelope in batch.end()]
+        answers = [self._publisher.post(channel, said) for channel, said in batch.end()]
         batch.settle([await _fate(answer) for answer in answers])
 
     # -- who may come in, who is there -----------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from fairlead.envelope import Envelope
 from fairlead.errors import Conflict, FairleadError, InvalidMessage
+from fairlead.publication import Sayable
 from fairlead.sends import Receipt, Sends
 from fairlead.sent import Fate, Sent
 
@@ -22,20 +23,20 @@ class Batch(Sends[Receipt]):
         self.sent: list[Sent] = []
         self.is_open = True
         self._give = give
-        self._messages: list[tuple[str, Envelope]] = []
+        self._messages: list[tuple[str, Sayable]] = []
 
-    def _say(self, channel: str, envelope: Envelope) -> Receipt:
+    def _say(self, channel: str, said: Sayable) -> Receipt:
         if not self.is_open:
             raise Conflict("this batch has ended")
-        receipt = Sent(envelope.id)
+        receipt = Sent(said.id)
         self.sent.append(receipt)
-        self._messages.append((channel, envelope))
+        self._messages.append((channel, said))
         return self._give(receipt)
 
     def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Receipt:
         raise InvalidMessage("a batch does not wait: send a message that requires_ack outside of it")
 
-    def end(self) -> list[tuple[str, Envelope]]:
+    def end(self) -> list[tuple[str, Sayable]]:
         """Take nothing more; what was collected, to be sent."""
         self.is_open = False
         return self._messages

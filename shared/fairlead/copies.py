@@ -7,8 +7,8 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
+from fairlead.forms import bulk
 from fairlead.outgoing import Outgoing
-from fairlead.publication import bulk
 from fairlead.redis.outage import TooFewCopies
 
 WAIT_MS: Final = 200
@@ -37,7 +37,7 @@ class Copies:
 
     def question(self, batch: Sequence[Outgoing]) -> bytes:
         """What to write behind *batch* on the same connection: one WAIT for all of it, or nothing."""
-        if self._wait and any(message.is_durable for message in batch):
+        if self._wait and any(message.form is not None for message in batch):
             return self._wait
         return b""
 

@@ -43,6 +43,10 @@ class Envelope(NamedTuple):
         """The bytes to publish."""
         return cast(bytes, packb([VERSION, self.id, self.type, self.exclude, self.flags, self.trace, self.frame]))
 
+    def head(self) -> bytes:
+        """The bytes before the frame, for a script that finishes the frame itself."""
+        return cast(bytes, packb([VERSION, self.id, self.type, self.exclude, self.flags, self.trace, None]))[:-1]
+
 
 class Delivery(NamedTuple):
     """An envelope as it arrives: *offset* is 0 and *epoch* empty on ephemeral channels."""

@@ -13,12 +13,12 @@ from fairlead.errors import InvalidMessage
 PARTITIONS: Final = 128
 """Hash tags that channels are spread over; the same for every replica and backend of one prefix."""
 
-KINDS: Final = ("user", "session", "instance", "topic", "task", "device", "connection")
+KINDS: Final = ("user", "session", "instance", "topic", "task", "device", "role", "connection")
 """What may stand before the colon of a channel; ``broadcast`` is the one channel without an id."""
 
 BROADCAST: Final = "broadcast"
 
-DURABLE_KINDS: Final = frozenset({"user", "session", "instance"})
+DURABLE_KINDS: Final = ("user", "session", "instance", "task", "device", "role")
 """Kinds whose messages get an offset and are kept, unless a setting says otherwise."""
 
 _PREFIX = re.compile(r"[A-Za-z0-9_\-.]{1,32}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from redis.exceptions import NoScriptError, ResponseError
 
 from fairlead.errors import FairleadError
-from fairlead.publication import Reply, fate
+from fairlead.forms import Form, Reply, fate
 from fairlead.redis.outage import ELSEWHERE, TooFewCopies, is_passing, unavailable
 from fairlead.sent import Fate
 
@@ -16,15 +18,16 @@ class Outgoing:
 
     :param body: as `fairlead.publication.Publications` packs it.
     :param partition: of its channel.
+    :param form: of what may be written again; None for what is ephemeral.
     """
 
-    __slots__ = ("body", "elsewhere", "fate", "id", "is_durable", "partition", "stored", "tries")
+    __slots__ = ("body", "elsewhere", "fate", "form", "id", "partition", "stored", "tries")
 
-    def __init__(self, id: str, partition: int, body: bytes, is_durable: bool) -> None:
+    def __init__(self, id: str, partition: int, body: bytes, form: Form | None) -> None:
         self.id = id
         self.partition = partition
         self.body = body
-        self.is_durable = is_durable
+        self.form = form
         self.tries = 0
         """How often it was written, so that Redis may have executed it."""
         self.fate: Fate | FairleadError | None = None
@@ -35,15 +38,15 @@ class Outgoing:
 
     def is_wanted(self, is_late: bool, error: BaseException | None = None) -> bool:
         """Whether it should be written now; if it must not be and has no answer yet, it fails, because of *error*."""
-        if is_late or (self.tries and not self.is_durable):
+        if is_late or (self.tries and self.form is None):
             self.fail(error)
         return self.fate is None
 
-    def write(self, evalsha: bytes) -> bytes:
-        """What to write, for a server that knows the script by these words."""
+    def write(self, words: Callable[[Form], bytes]) -> bytes:
+        """What to write, for a server that knows forms by these words."""
         self.tries += 1
         self.elsewhere = None
-        return evalsha + self.body if self.is_durable else self.body
+        return self.body if self.form is None else words(self.form) + self.body
 
     def hear(self, reply: Reply | ResponseError, needs_copies: bool = False) -> bool:
         """
@@ -53,8 +56,8 @@ class Outgoing:
         :raises ResponseError: the server takes no writes now: it is not the master any more, or lacks replicas.
         """
         if not isinstance(reply, ResponseError):
-            answer = fate(reply, self.tries)
-            if needs_copies and self.is_durable:
+            answer = fate(reply) if self.form is None else self.form.read(reply, self.tries)
+            if needs_copies and self.form is not None and not isinstance(answer, FairleadError):
                 self._store(answer)
             else:
                 self.conclude(answer)

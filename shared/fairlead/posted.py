@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairlead.errors import FairleadError
+from fairlead.forms import Form
 from fairlead.outgoing import Outgoing
 from fairlead.sent import Fate, Sent
 
@@ -22,11 +23,11 @@ class Posted(Outgoing):
         id: str,
         partition: int,
         body: bytes,
-        is_durable: bool,
+        form: Form | None,
         deadline: float,
         answer: asyncio.Future[Sent],
     ) -> None:
-        super().__init__(id, partition, body, is_durable)
+        super().__init__(id, partition, body, form)
         self.deadline = deadline
         self.answer = answer
 

@@ -7,10 +7,9 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from fairlead.copies import Copies
-from fairlead.envelope import Envelope
 from fairlead.names import DURABLE_KINDS, Names, partition_of
 from fairlead.posted import Posted
-from fairlead.publication import Publications
+from fairlead.publication import Publications, Sayable
 from fairlead.redis.roads import Roads
 from fairlead.redis.sentinel import Service
 from fairlead.redis.shards import Shard, Shards, shards_of
@@ -69,24 +68,24 @@ class Publisher:
         """Whether messages of *channel* get an offset and are kept."""
         return self._publications.is_durable(channel)
 
-    async def publish(self, channel: str, envelope: Envelope, *, durable: bool | None = None) -> Sent:
+    async def publish(self, channel: str, said: Sayable, *, durable: bool | None = None) -> Sent:
         """
         Publish and return the receipt.
 
         :param durable: overrides what the kind of channel says.
         :raises Unavailable: Redis did not take it in time; ``detail["unknown"]`` if it may have, unanswered.
         """
-        return await self.post(channel, envelope, durable=durable)
+        return await self.post(channel, said, durable=durable)
 
-    def post(self, channel: str, envelope: Envelope, *, durable: bool | None = None) -> asyncio.Future[Sent]:
+    def post(self, channel: str, said: Sayable, *, durable: bool | None = None) -> asyncio.Future[Sent]:
         """As `publish`, at once and without a coroutine: calls in a row are published in that order."""
         partition = partition_of(channel)
-        body, is_durable = self._publications.pack(channel, envelope, durable)
+        body, form = self._publications.pack(channel, said, durable)
         loop = asyncio.get_running_loop()
         deadline, answer = loop.time() + self._timeout_seconds, loop.create_future()
         if self._services and (self._following is None or self._following.done()):
             self._following = loop.create_task(self._follow(), name="fairlead follows masters")
-        self._roads.of_partition(partition).take(Posted(envelope.id, partition, body, is_durable, deadline, answer))
+        self._roads.of_partition(partition).take(Posted(said.id, partition, body, form, deadline, answer))
         return answer
 
     async def aclose(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,8 +13,9 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from fairlead.copies import Copies
 from fairlead.errors import Unavailable
+from fairlead.forms import PUBLISH, Form, words_for
 from fairlead.posted import Posted
-from fairlead.publication import BATCH_MESSAGES, SCRIPT, evalsha
+from fairlead.publication import BATCH_MESSAGES
 from fairlead.redis.atlas import grouped, nowhere
 from fairlead.redis.connection import has_ended
 from fairlead.redis.outage import BACK_OFF, is_passing
@@ -157,7 +158,7 @@ class Road:
         try:
             line = await self._connected(shard)
             while batch := await _ask(line, batch, self._copies):
-                await _load_script(line)
+                await _load_scripts(line, {posted.form for posted in batch})
             self._trouble = None
         except BaseException:
             # Answers may be on their way that nobody waits for any more.
@@ -171,8 +172,8 @@ class Road:
         await self._hang_up(shard)
         # Our own time limit covers a whole batch; redis-py's would cost a task for every write.
         connection = await shard.connect()
-        line = self._lines[shard] = _Line(connection, shard.greeting, evalsha(shard.greeting.text(SCRIPT)))
-        await _load_script(line)
+        line = self._lines[shard] = _Line(connection, shard.greeting, words_for(shard.greeting.text))
+        await _load_scripts(line, {PUBLISH})
         return line
 
     async def _hang_up(self, shard: Shard) -> None:
@@ -186,7 +187,7 @@ class _Line(NamedTuple):
 
     connection: Connection
     greeting: Greeting
-    evalsha: bytes
+    words: Callable[[Form], bytes]
 
 
 async def _ask(line: _Line, batch: list[Posted], copies: Copies) -> list[Posted]:
@@ -206,10 +207,12 @@ async def _ask(line: _Line, batch: list[Posted], copies: Copies) -> list[Posted]
     return unknown
 
 
-async def _load_script(line: _Line) -> None:
-    command = line.connection.pack_commands([("SCRIPT", "LOAD", line.greeting.text(SCRIPT).source)])
-    await line.connection.send_packed_command(command, check_health=False)
-    await line.connection.read_response()
+async def _load_scripts(line: _Line, forms: Iterable[Form | None]) -> None:
+    for form in forms:
+        if form is not None:
+            command = line.connection.pack_commands([("SCRIPT", "LOAD", line.greeting.text(form.script).source)])
+            await line.connection.send_packed_command(command, check_health=False)
+            await line.connection.read_response()
 
 
 async def _answer(connection: Connection) -> Any:

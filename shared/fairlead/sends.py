@@ -10,6 +10,7 @@ from fairlead.acks import ACK_SECONDS, checked_seconds
 from fairlead.envelope import Envelope
 from fairlead.messages import SYSTEM, checked_sender, push
 from fairlead.names import BROADCAST, channel, checked_channel, checked_id
+from fairlead.publication import Sayable
 
 Receipt = TypeVar("Receipt", covariant=True)
 """What a send gives: a `Sent`, or something to await that gives one."""
@@ -50,7 +51,7 @@ class Sends(ABC, Generic[Receipt]):
         self._sender = sender
 
     @abstractmethod
-    def _say(self, channel: str, envelope: Envelope) -> Receipt:
+    def _say(self, channel: str, said: Sayable) -> Receipt:
         """Send on its way what has been checked."""
 
     @abstractmethod

@@ -14,6 +14,7 @@ class Fate(NamedTuple):
     epoch: str
     duplicate: bool
     receivers: int
+    version: int = 0
 
 
 Status: TypeAlias = Literal["sent", "delivered", "expired", "failed"]
@@ -87,6 +88,11 @@ class Sent:
     def receivers(self) -> int:
         """Replicas that held a socket for the channel at that moment; 0 for a duplicate."""
         return self._known().receivers
+
+    @property
+    def version(self) -> int:
+        """Of the state that it changed, as it is since; 0 for messages that change none."""
+        return self._known().version
 
     @property
     def status(self) -> Status:

@@ -13,7 +13,7 @@ from fairlead.batch import Batch
 from fairlead.envelope import Envelope
 from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, Question
-from fairlead.publication import Publications
+from fairlead.publication import Publications, Sayable
 from fairlead.redis.patience import patiently_sync
 from fairlead.redis.sync_shards import SyncShards, open_shards_sync
 from fairlead.sends import Sends, service
@@ -84,11 +84,11 @@ class SyncBackend(Sends[Sent]):
         """Disconnect."""
         self._shards.close()
 
-    def _say(self, channel: str, envelope: Envelope) -> Sent:
+    def _say(self, channel: str, said: Sayable) -> Sent:
         batch = self._open_batch()
         if batch is not None:
-            return batch._say(channel, envelope)
-        return Sent(envelope.id, self._publisher.publish(channel, envelope))
+            return batch._say(channel, said)
+        return Sent(said.id, self._publisher.publish(channel, said))
 
     def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Sent:
         batch = self._open_batch()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
@@ -10,11 +10,11 @@ from redis.exceptions import RedisError, ResponseError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay
 
 from fairlead.copies import Copies
-from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
+from fairlead.forms import Form, words_for
 from fairlead.names import partition_of
 from fairlead.outgoing import Outgoing
-from fairlead.publication import BATCH_MESSAGES, SCRIPT, Publications, evalsha
+from fairlead.publication import BATCH_MESSAGES, Publications, Sayable
 from fairlead.redis.atlas import grouped, nowhere
 from fairlead.redis.connection import pooled
 from fairlead.redis.outage import BACK_OFF, is_passing
@@ -49,19 +49,19 @@ class SyncPublisher:
         """Whether messages of *channel* get an offset and are kept."""
         return self._publications.is_durable(channel)
 
-    def publish(self, channel: str, envelope: Envelope) -> Fate:
+    def publish(self, channel: str, said: Sayable) -> Fate:
         """
         What Redis said about one message.
 
         :raises Unavailable: Redis did not take it in time; ``detail["unknown"]`` if it may have, unanswered.
         """
-        (fate,) = self.publish_all([(channel, envelope)])
+        (fate,) = self.publish_all([(channel, said)])
         if isinstance(fate, FairleadError):
             raise fate
         return fate
 
     def publish_all(
-        self, messages: Sequence[tuple[str, Envelope]], *, durable: bool | None = None
+        self, messages: Sequence[tuple[str, Sayable]], *, durable: bool | None = None
     ) -> list[Fate | FairleadError]:
         """
         What became of each message, in one round trip to each shard for up to `BATCH_MESSAGES`.
@@ -71,8 +71,7 @@ class SyncPublisher:
         self._shards.follow()
         pack = self._publications.pack
         outgoing = [
-            Outgoing(envelope.id, partition_of(channel), *pack(channel, envelope, durable))
-            for channel, envelope in messages
+            Outgoing(said.id, partition_of(channel), *pack(channel, said, durable)) for channel, said in messages
         ]
         for start in range(0, len(outgoing), BATCH_MESSAGES):
             self._deliver(outgoing[start : start + BATCH_MESSAGES])
@@ -111,7 +110,7 @@ class SyncPublisher:
             try:
                 with pooled(shard.redis) as connection:
                     while group := _ask(connection, shard, group, self._copies):
-                        _load_script(connection, shard)
+                        _load_scripts(connection, shard, {message.form for message in group})
             except (RedisError, OSError) as error:
                 errors.append(error)
         errors += [message.elsewhere or nowhere() for message in batch if message.fate is None]
@@ -122,7 +121,7 @@ class SyncPublisher:
 def _ask(connection: SyncConnection, shard: SyncShard, batch: list[Outgoing], copies: Copies) -> list[Outgoing]:
     """Write *batch*, read its answers, and return those for which Redis lacks the script."""
     greeting = shard.greeting
-    words = evalsha(greeting.text(SCRIPT))
+    words = words_for(greeting.text)
     written = [message.write(words) for message in batch]
     moved_in = greeting.unwritten(message.partition for message in batch)
     if moved_in:
@@ -137,10 +136,12 @@ def _ask(connection: SyncConnection, shard: SyncShard, batch: list[Outgoing], co
     return unknown
 
 
-def _load_script(connection: SyncConnection, shard: SyncShard) -> None:
-    text = shard.greeting.text(SCRIPT)
-    connection.send_packed_command(connection.pack_commands([("SCRIPT", "LOAD", text.source)]), check_health=False)
-    connection.read_response()
+def _load_scripts(connection: SyncConnection, shard: SyncShard, forms: Iterable[Form | None]) -> None:
+    for form in forms:
+        if form is not None:
+            command = connection.pack_commands([("SCRIPT", "LOAD", shard.greeting.text(form.script).source)])
+            connection.send_packed_command(command, check_health=False)
+            connection.read_response()
 
 
 def _answer(connection: SyncConnection) -> Any:

@@ -248,7 +248,7 @@ async def test_nobody_comes_in_without_a_name(binary: str, tmp_path: Path) -> No
         await redis.aclose()
 
 
-@pytest.mark.parametrize("package", ["fairlead.redis.scripts", SCRIPTS])
+@pytest.mark.parametrize("package", ["fairlead.redis.scripts", "fairlead.redis.scripts.parts", SCRIPTS])
 def test_every_command_of_every_script_is_granted_to_the_gateway(package: str) -> None:
     """Found here even where no test drives the script into that corner."""
     called = {

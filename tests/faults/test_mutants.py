@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from fairlead import publication
+from fairlead import forms
 from fairlead.redis.scripts import Script, Text
 from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.track import Track, Verdict
@@ -33,9 +33,9 @@ def without(script: Script, rule: str, instead: str) -> Script:
 
 def no_term(patch: pytest.MonkeyPatch) -> None:
     """Offsets of two masters look alike, as in the algorithm that others publish."""
-    term = "redis.call('GET', KEYS[4]) or '0'"
-    patch.setattr(publication, "SCRIPT", without(publication.SCRIPT, term, "'0'"))
-    patch.setattr(history, "_READ", without(history._READ, term, "'0'"))
+    said = "position = epoch .. '.' .. (redis.call('GET', term) or '0')"
+    patch.setattr(forms.PUBLISH, "script", without(forms.PUBLISH.script, said, "position = epoch .. '.0'"))
+    patch.setattr(history, "_READ", without(history._READ, "redis.call('GET', KEYS[4]) or '0'", "'0'"))
 
 
 def no_log_matching(patch: pytest.MonkeyPatch) -> None:
@@ -52,8 +52,8 @@ def no_contiguity(patch: pytest.MonkeyPatch) -> None:
 
 def no_duplicate_window(patch: pytest.MonkeyPatch) -> None:
     """A message that is said again is published again."""
-    rule = "redis.call('ZSCORE', KEYS[3], ARGV[7])"
-    patch.setattr(publication, "SCRIPT", without(publication.SCRIPT, rule, "false"))
+    rule = "redis.call('ZSCORE', seen, id)"
+    patch.setattr(forms.PUBLISH, "script", without(forms.PUBLISH.script, rule, "false"))
 
 
 def no_gap_rule(patch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from uuid import uuid4
 import orjson
 from redis.asyncio import Redis
 
-from fairlead import publication
+from fairlead import forms
 from fairlead.envelope import opened, with_offset
 from fairlead.messages import push
 from fairlead.names import Names, partition_of
@@ -173,7 +173,7 @@ class World:
             envelope.seal(),
         )
         began = now()
-        reply = await self._lane.run(publication.SCRIPT, self.names.of_durable(CHANNEL), args)
+        reply = await self._lane.run(forms.PUBLISH.script, self.names.of_durable(CHANNEL), args)
         offset, epoch, duplicate, _ = reply
         sent = self.record.published
         number, tries = len(sent), 1 + sum(one.id == id_ for one in sent)

@@ -8,6 +8,7 @@ import pytest
 
 import fairlead
 from fairlead.copies import Copies
+from fairlead.forms import PUBLISH
 from fairlead.names import Names
 from fairlead.outgoing import Outgoing
 from tests.support.pair import pair
@@ -108,7 +109,7 @@ async def test_a_master_that_lacks_replicas_says_so_and_is_waited_for(binary: st
 
 
 def test_without_replicas_or_durable_messages_nothing_is_asked() -> None:
-    durable, ephemeral = Outgoing("m-1", 0, b"", is_durable=True), Outgoing("m-2", 0, b"", is_durable=False)
+    durable, ephemeral = Outgoing("m-1", 0, b"", PUBLISH), Outgoing("m-2", 0, b"", None)
 
     assert Copies(0, 5.0).question([durable]) == b""
     assert Copies(2, 5.0).question([ephemeral]) == b""
@@ -116,7 +117,7 @@ def test_without_replicas_or_durable_messages_nothing_is_asked() -> None:
 
 
 def test_a_wait_always_ends() -> None:
-    assert Copies(1, 0.001).question([Outgoing("m-1", 0, b"", is_durable=True)]).endswith(b"$1\r\n1\r\n")
+    assert Copies(1, 0.001).question([Outgoing("m-1", 0, b"", PUBLISH)]).endswith(b"$1\r\n1\r\n")
 
     with pytest.raises(ValueError, match="negative"):
         Copies(-1, 5.0)

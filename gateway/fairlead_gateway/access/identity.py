@@ -50,6 +50,8 @@ class Identity:
             return True
         if kind == "user":
             return id_of(channel) == self.user_id
+        if kind == "role":
+            return id_of(channel) == self.role
         patterns = self.grants.get(CLAIM_OF_KIND.get(kind, ""), ())
         name = id_of(channel)
         return any(matches(pattern, name) for pattern in patterns)

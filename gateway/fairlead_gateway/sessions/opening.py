@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -28,9 +28,6 @@ from fairlead_gateway.sessions.seating import Recover
 from fairlead_gateway.sessions.voice import encode
 
 log = structlog.get_logger(__name__)
-
-_ONES_OWN: Final = ("user", "connection", "broadcast")
-"""Kinds of channel that nobody can ask for."""
 
 
 class Refused(Exception):
@@ -101,7 +98,8 @@ async def open_connection(
     except BaseException:
         leaving.gone(replica, connection, codes.INTERNAL_ERROR.code, "not opened")
         raise
-    positions = seating.told({name: caught[name] for name in (f"user:{connection.user_id}", *extra)})
+    shown = (f"user:{connection.user_id}", *extra)
+    positions = seating.told({name: one for name, one in caught.items() if name in shown or one.position.epoch})
     return Greeting(connection, _established(replica, connection, positions | denied, ref), caught)
 
 
@@ -154,10 +152,10 @@ async def _coming_back(
     denied: dict[str, dict[str, Any]] = {}
     try:
         for channel in map(checked_channel, recover):
-            if channel == f"user:{identity.user_id}" or channel in place.channels:
+            if channel in (f"user:{identity.user_id}", f"role:{identity.role}") or channel in place.channels:
                 continue
             verb: Verb = "join" if kind_of(channel) == "session" else "subscribe"
-            if kind_of(channel) not in _ONES_OWN and await replica.authorizer.allows(identity, verb, channel):
+            if kind_of(channel) not in seating.ONES_OWN and await replica.authorizer.allows(identity, verb, channel):
                 back.append(channel)
             else:
                 denied[channel] = {"recovered": False, "code": "forbidden"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from fairlead.names import Names
 from fairlead.publisher import Publisher
@@ -22,6 +23,9 @@ from fairlead_gateway.sessions.handlers import Handlers
 from fairlead_gateway.sessions.tasks import Tasks
 from fairlead_gateway.sessions.voice import Voice
 from fairlead_gateway.settings import Settings
+
+State: TypeAlias = Callable[[str], Awaitable[bytes]]
+"""The state behind a channel as the JSON frame that tells it; empty where there is none."""
 
 
 @dataclass(slots=True)
@@ -47,6 +51,9 @@ class Replica:
 
     events: EventBus
     tasks: Tasks
+    states: Mapping[str, State] = field(default_factory=dict)
+    """By kind of channel: what newcomers are told first."""
+
     voice: Voice = field(default_factory=Voice)
     heartbeats: Wheel[Connection] = field(default_factory=Wheel)
     """By loop second."""

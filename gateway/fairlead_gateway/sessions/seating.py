@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -9,9 +10,11 @@ import structlog
 
 from fairlead.errors import NotFound, RateLimited, Unavailable
 from fairlead.messages import push
-from fairlead.names import id_of
+from fairlead.names import id_of, is_id, kind_of
 from fairlead.position import Position
+from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.dispatch.dispatcher import frames_for
+from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.replays import MAX_REPLAY_BYTES
 from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection
@@ -22,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 EPHEMERAL: Final = (Caught(Position(0, ""), None, []), Caught(Position(0, ""), False, []))
 """Where a channel without offsets stands: for who asked for nothing, and for who wanted to recover."""
+
+ONES_OWN: Final = ("user", "connection", "broadcast", "role")
+"""Kinds of channel that belong to a connection, and that nobody can ask for."""
 
 Recover = Mapping[str, Claimed]
 """Where a client says that it stands, by channel."""
@@ -80,7 +86,8 @@ async def catch_up(replica: Replica, channels: Sequence[str], recover: Recover) 
     """
     Where *channels* stand, and what was missed since the positions in *recover*: of each all of it, or nothing.
 
-    Nothing of a channel, too, with which all of them together would be more than `MAX_REPLAY_BYTES`.
+    Nothing of a channel, too, with which all of them together would be more than `MAX_REPLAY_BYTES`. Where a channel
+    has a state and it was not recovered, the state of now stands for what was missed: what comes later changes it.
     """
     tracks = replica.tracks
     found: dict[str, Caught] = {}
@@ -95,7 +102,21 @@ async def catch_up(replica: Replica, channels: Sequence[str], recover: Recover) 
             else:
                 left -= size
         found[channel] = caught
+    stated = [name for name, one in found.items() if not one.recovered and kind_of(name) in replica.states]
+    for name, frame in zip(stated, await asyncio.gather(*(state_of(replica, name) for name in stated)), strict=True):
+        if frame:
+            found[name] = found[name]._replace(missed=[Outgoing(frame)])
     return found
+
+
+async def state_of(replica: Replica, channel: str) -> bytes:
+    """
+    The state behind *channel*, as the JSON frame that a client gets; empty where there is none.
+
+    :raises Unavailable: Redis cannot be reached.
+    """
+    tell = replica.states.get(kind_of(channel))
+    return b"" if tell is None else await tell(channel)
 
 
 def told(caught: Mapping[str, Caught]) -> dict[str, dict[str, Any]]:
@@ -124,6 +145,30 @@ def go_on(replica: Replica, connection: Connection, caught: Mapping[str, Caught]
     if frames := settle_in(replica, connection, caught):
         connection.socket.make_room(len(frames))
         connection.write(frames)
+
+
+async def become(replica: Replica, connection: Connection, identity: Identity) -> Mapping[str, Caught]:
+    """
+    Let *connection* speak for *identity* from now on: it gives up what was its own before, and takes places in what is.
+
+    :returns: where the channels stand that are new to it, for `go_on`.
+    :raises Unavailable: Redis cannot be reached; it is who it was.
+    :raises NotFound: it has ended meanwhile.
+    """
+    before, own = own_channels(connection), own_channels(connection, identity)
+    new = [channel for channel in own if channel not in before]
+    reserve(replica, connection, new)
+    try:
+        await replica.interest.want(*new)
+        caught = await catch_up(replica, new, {})
+        if not connection.joined:
+            raise NotFound("this connection has ended")
+    except BaseException:
+        _give_up(replica, connection, new)
+        raise
+    connection.identity = identity
+    _give_up(replica, connection, [channel for channel in before if channel not in own])
+    return caught
 
 
 def stand_up(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:
@@ -170,9 +215,15 @@ async def left_meanwhile(replica: Replica, connection: Connection) -> bool:
     return not connection.joined
 
 
-def own_channels(connection: Connection) -> tuple[str, str, str]:
-    """What every connection hears without asking."""
-    return f"user:{connection.user_id}", f"connection:{connection.id}", "broadcast"
+def own_channels(connection: Connection, identity: Identity | None = None) -> tuple[str, ...]:
+    """
+    What a connection hears without asking: its user's, its own, everybody's, and its role's if it has one.
+
+    :param identity: whom it would speak for; None for whom it does.
+    """
+    identity = identity or connection.identity
+    own = (f"user:{identity.user_id}", f"connection:{connection.id}", "broadcast")
+    return (*own, f"role:{identity.role}") if is_id(identity.role) else own
 
 
 def _position(claimed: Claimed | None) -> Position | None:
@@ -188,6 +239,10 @@ def _get_up(replica: Replica, connection: Connection, channels: Sequence[str]) -
     connection.channels = tuple(channel for channel in connection.channels if channel not in channels)
     if connection.session_id and f"session:{connection.session_id}" not in connection.channels:
         connection.session_id = ""
+    _give_up(replica, connection, channels)
+
+
+def _give_up(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:
     for channel in channels:
         if replica.pool.leave(connection, channel):
             replica.interest.release(channel)

@@ -28,7 +28,7 @@ async def subscribe(context: Context, frame: Subscribe) -> dict[str, Any]:
 async def unsubscribe(context: Context, frame: Unsubscribe) -> dict[str, Any]:
     """Hear *channels* no more; the user's own channel stays."""
     channels = [checked_channel(name) for name in frame.channels]
-    if own := [channel for channel in channels if kind_of(channel) in ("user", "connection", "broadcast")]:
+    if own := [channel for channel in channels if kind_of(channel) in seating.ONES_OWN]:
         raise InvalidMessage(f"{own[0]} belongs to the connection and stays", channels=own)
     seating.stand_up(context.replica, context.connection, channels)
     return {"channels": channels}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fairlead import codes
@@ -22,10 +23,12 @@ async def refresh(context: Context, frame: Refresh) -> dict[str, Any]:
     if identity.user_id != connection.user_id:
         leaving.end(replica, connection, codes.FORBIDDEN, "refresh with the token of another user")
         raise Forbidden("this token belongs to another user")
+    identity = identity.on_device(connection.identity.device_id)
     allows = replica.authorizer.allows
     lost = [name for name in connection.channels if not await allows(identity, "subscribe", name)]
+    caught = await seating.become(replica, connection, identity)
+    context.afterwards.append(partial(seating.go_on, replica, connection, caught))
     leaving.forget_expiry(replica, connection)
-    connection.identity = identity.on_device(connection.identity.device_id)
     leaving.expect_expiry(replica, connection)
     seating.stand_up(replica, connection, lost)
     return {"expires_at": identity.expires_at, "removed": lost}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Text(NamedTuple):
@@ -36,15 +37,24 @@ class Script(NamedTuple):
         return self.modern if is_modern else self.old
 
 
+_PARTS: Final = re.compile(r"^-- parts: ([a-z_ ]+)$", re.MULTILINE)
+
+
 @cache
 def load(name: str, package: str = __name__) -> Script:
-    """The script in ``<name>.lua`` of *package*."""
+    """The script in ``<name>.lua`` of *package*; in place of a line ``-- parts: say`` it gets what ``parts/`` holds."""
     source = files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    source = _PARTS.sub(lambda line: "\n".join(map(_part, line[1].split())), source)
     shebang, _, rest = source.partition("\n")
     if not shebang.startswith("#!lua"):
         raise ValueError(f"{name}.lua must begin with #!lua")
     sharded = source.replace("redis.call('PUBLISH'", "redis.call('SPUBLISH'")
     return Script(name, _text(source), _text(rest), _text(sharded))
+
+
+@cache
+def _part(name: str) -> str:
+    return files(f"{__name__}.parts").joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
 def _text(source: str) -> Text:
