@@ -146,6 +146,23 @@ async def cursor(run: Run, redis: Redis) -> None:
     assert await redis.hlen(keys[0]) == 2
 
 
+async def due(run: Run, redis: Redis) -> None:
+    await redis.zadd("due", {"first": 1, "second": 2, "later": 2**52})
+    first, lease = await run("due", ["due"], (1000, 1))
+    assert (first, await redis.zscore("due", "first")) == (b"first", float(lease))
+    assert (await run("due", ["due"], (1000, 10)))[::2] == [b"second"]
+    assert await run("due", ["due"], (1000, 10)) == []
+
+
+async def done(run: Run, redis: Redis) -> None:
+    await redis.zadd("due", {"first": 1, "second": 2})
+    first, lease, second, same = await run("due", ["due"], (1000, 2))
+    assert await run("done", ["due"], (first, lease, "")) == 1
+    assert await run("done", ["due"], (second, same, 7)) == 1
+    assert await run("done", ["due"], (second, same, "")) == 0, "it is due again, which is another deadline"
+    assert await redis.zrange("due", 0, -1, withscores=True) == [(b"second", 7)]
+
+
 SCENES = {
     scene.__name__: scene
     for scene in (
@@ -162,6 +179,8 @@ SCENES = {
         acknowledge,
         awaited,
         cursor,
+        due,
+        done,
     )
 }
 
