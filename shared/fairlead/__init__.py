@@ -27,6 +27,7 @@ from fairlead.version import __version__
 if TYPE_CHECKING:
     from fairlead.backend import Backend, connect
     from fairlead.batch import Batch
+    from fairlead.confirmation import Asked, Choice, Escalation, TaskStepResult, Unanswered, UserConfirmation
     from fairlead.presence import Member
     from fairlead.sends import Message
     from fairlead.sent import Acknowledger, Sent
@@ -34,12 +35,18 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Acknowledger": "fairlead.sent",
+    "Asked": "fairlead.confirmation",
     "Backend": "fairlead.backend",
     "Batch": "fairlead.batch",
+    "Choice": "fairlead.confirmation",
+    "Escalation": "fairlead.confirmation",
     "Member": "fairlead.presence",
     "Message": "fairlead.sends",
     "Sent": "fairlead.sent",
     "SyncBackend": "fairlead.sync",
+    "TaskStepResult": "fairlead.confirmation",
+    "Unanswered": "fairlead.confirmation",
+    "UserConfirmation": "fairlead.confirmation",
     "connect": "fairlead.backend",
     "connect_sync": "fairlead.sync",
 }
@@ -47,9 +54,12 @@ _WHERE = {
 
 __all__ = [
     "Acknowledger",
+    "Asked",
     "Backend",
     "Batch",
+    "Choice",
     "Conflict",
+    "Escalation",
     "FairleadError",
     "Forbidden",
     "InvalidJson",
@@ -60,9 +70,12 @@ __all__ = [
     "RateLimited",
     "Sent",
     "SyncBackend",
+    "TaskStepResult",
     "TooLarge",
+    "Unanswered",
     "Unauthorized",
     "Unavailable",
+    "UserConfirmation",
     "__version__",
     "connect",
     "connect_sync",

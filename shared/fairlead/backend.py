@@ -10,13 +10,17 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from fairlead import presence
+from fairlead.asking import Asks
 from fairlead.batch import Batch
+from fairlead.confirmation import OnTimeout
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
 from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, Question
 from fairlead.publication import Sayable
 from fairlead.publisher import Publisher
+from fairlead.question import DEFAULT_POLICY, Policy
+from fairlead.questions import Questions
 from fairlead.receipts import Receipts
 from fairlead.redis.patience import patiently
 from fairlead.redis.shards import Shards, open_shards
@@ -37,6 +41,9 @@ def connect(
     history_ttl_seconds: int = 3600,
     timeout_seconds: float = 5.0,
     durable_replicas: int = 0,
+    ask_timeout_seconds: float = 300.0,
+    ask_on_timeout: OnTimeout = "proceed",
+    ask_danger_proceeds: bool = False,
 ) -> Backend:
     """
     ``async with fairlead.connect("redis://…") as fl``: what a backend sends through.
@@ -47,6 +54,9 @@ def connect(
     :param name: of this service; messages then come from ``service:<name>``.
     :param prefix: as the gateway's ``FAIRLEAD_PREFIX``; *durable* and *history…* likewise as the gateway has them.
     :param timeout_seconds: how long to go on trying while Redis is away, before `Unavailable`.
+    :param ask_timeout_seconds: how long a question waits for an answer, unless it says so itself; *ask_on_timeout* is
+        what it comes to without one (``proceed``, ``stop``, ``raise``). A question with ``severity="danger"`` stops in
+        place of proceeding, unless *ask_danger_proceeds*.
     :param durable_replicas: how many replicas of Redis must have a durable message before it counts as sent. With 0
         (*relay*) a failover may lose what was acknowledged just before; with more (*replicated*) it is in the memory
         of that many replicas, on no disk. Too few in time: `Unavailable` with ``detail["unknown"]``, and sending
@@ -64,7 +74,8 @@ def connect(
         durable_replicas=durable_replicas,
         follows=True,
     )
-    return Backend(shards, names, publisher, name=name, timeout_seconds=timeout_seconds)
+    policy = Policy(ask_timeout_seconds, ask_on_timeout, ask_danger_proceeds)
+    return Backend(shards, names, publisher, name=name, timeout_seconds=timeout_seconds, policy=policy)
 
 
 async def _at_once(sent: Sent) -> Sent:
@@ -78,11 +89,18 @@ async def _fate(answer: asyncio.Future[Sent]) -> Fate | FairleadError:
         return error
 
 
-class Backend(Sends[Sending]):
-    """Sends, and asks who is there."""
+class Backend(Sends[Sending], Questions):
+    """Sends, asks people, and asks who is there."""
 
     def __init__(
-        self, shards: Shards, names: Names, publisher: Publisher, *, name: str = "", timeout_seconds: float = 5.0
+        self,
+        shards: Shards,
+        names: Names,
+        publisher: Publisher,
+        *,
+        name: str = "",
+        timeout_seconds: float = 5.0,
+        policy: Policy = DEFAULT_POLICY,
     ) -> None:
         super().__init__(service(name))
         self._shards = shards
@@ -91,6 +109,8 @@ class Backend(Sends[Sending]):
         self._timeout_seconds = timeout_seconds
         self._replies = Replies(shards, names)
         self._receipts = Receipts(shards, names, publisher, self._replies, timeout_seconds=timeout_seconds)
+        self._policy = policy
+        self._asks = Asks(shards, names, publisher, self._replies, sender=self._sender, timeout_seconds=timeout_seconds)
         self._batch: ContextVar[Batch[Sending] | None] = ContextVar("batch", default=None)
 
     async def __aenter__(self) -> Self:

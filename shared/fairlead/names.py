@@ -132,6 +132,22 @@ class Names:
         """Sorted set: ids of the messages of *channel* that somebody waits to be acknowledged, by deadline (ms)."""
         return self.pubsub(channel) + ":awaited"
 
+    def ask(self, id: str) -> str:
+        """Hash of one question: what is asked of whom, how it stands, and what was said to it."""
+        return self.pubsub(f"ask:{id}")
+
+    def asks_due(self, id: str) -> str:
+        """Sorted set: questions of the same partition as *id*, by when something is to be done about them (ms)."""
+        return f"{self.prefix}:{{{partition_of(f'ask:{id}')}}}:asks:due"
+
+    def all_asks_due(self) -> list[str]:
+        """`asks_due` of every partition."""
+        return [f"{self.prefix}:{{{partition}}}:asks:due" for partition in range(PARTITIONS)]
+
+    def asks(self, channel: str) -> str:
+        """Sorted set: questions that a user or role has yet to answer, or that belong to a task, by deadline (ms)."""
+        return self.pubsub(channel) + ":asks"
+
     def replies(self, waiter: str) -> str:
         """Stream on which one process, or one call of it, is told that what it waits for has happened; bounded."""
         return f"{self.prefix}:{{{partition_of(waiter)}}}:replies:{waiter}"
@@ -169,6 +185,16 @@ class Names:
     def probe(self, replica: str, partition: int | None = None) -> str:
         """Pub/sub channel on which a replica hears itself: of the fleet, or of the shard that has a partition."""
         return f"{self.prefix}:{{{'fleet' if partition is None else partition}}}:replica:{replica}:probe"
+
+    @property
+    def asks_turn(self) -> str:
+        """Taken by the replica whose turn it is to look for questions that are due."""
+        return f"{self.prefix}:{{fleet}}:asks:turn"
+
+    @property
+    def audit(self) -> str:
+        """Stream of who was asked, and who decided what; bounded."""
+        return f"{self.prefix}:{{fleet}}:audit"
 
     @property
     def layout(self) -> str:

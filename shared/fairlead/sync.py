@@ -10,15 +10,19 @@ from typing import Self
 
 from fairlead import presence
 from fairlead.batch import Batch
+from fairlead.confirmation import OnTimeout
 from fairlead.envelope import Envelope
 from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, Question
 from fairlead.publication import Publications, Sayable
+from fairlead.question import DEFAULT_POLICY, Policy
 from fairlead.redis.patience import patiently_sync
 from fairlead.redis.sync_shards import SyncShards, open_shards_sync
 from fairlead.sends import Sends, service
 from fairlead.sent import Sent
+from fairlead.sync_asking import SyncAsks
 from fairlead.sync_publisher import SyncPublisher
+from fairlead.sync_questions import SyncQuestions
 from fairlead.sync_receipts import SyncReceipts
 
 
@@ -32,6 +36,9 @@ def connect_sync(
     history_ttl_seconds: int = 3600,
     timeout_seconds: float = 5.0,
     durable_replicas: int = 0,
+    ask_timeout_seconds: float = 300.0,
+    ask_on_timeout: OnTimeout = "proceed",
+    ask_danger_proceeds: bool = False,
 ) -> SyncBackend:
     """``with fairlead.connect_sync("redis://…") as fl``: as `fairlead.connect`; one object serves all threads."""
     names = Names(prefix)
@@ -45,14 +52,15 @@ def connect_sync(
         is_sharded=shards.is_sharded,
     )
     publisher = SyncPublisher(shards, publications, timeout_seconds=timeout_seconds, durable_replicas=durable_replicas)
-    return SyncBackend(shards, names, publisher, name=name, timeout_seconds=timeout_seconds)
+    policy = Policy(ask_timeout_seconds, ask_on_timeout, ask_danger_proceeds)
+    return SyncBackend(shards, names, publisher, name=name, timeout_seconds=timeout_seconds, policy=policy)
 
 
 def _at_once(sent: Sent) -> Sent:
     return sent
 
 
-class SyncBackend(Sends[Sent]):
+class SyncBackend(Sends[Sent], SyncQuestions):
     """As `fairlead.backend.Backend`, blocking."""
 
     def __init__(
@@ -63,6 +71,7 @@ class SyncBackend(Sends[Sent]):
         *,
         name: str = "",
         timeout_seconds: float = 5.0,
+        policy: Policy = DEFAULT_POLICY,
     ) -> None:
         super().__init__(service(name))
         self._shards = shards
@@ -70,6 +79,8 @@ class SyncBackend(Sends[Sent]):
         self._publisher = publisher
         self._timeout_seconds = timeout_seconds
         self._receipts = SyncReceipts(shards, names, publisher, timeout_seconds=timeout_seconds)
+        self._policy = policy
+        self._asks = SyncAsks(shards, names, publisher, sender=self._sender, timeout_seconds=timeout_seconds)
         self._thread = threading.local()
 
     def __enter__(self) -> Self:

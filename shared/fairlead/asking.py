@@ -1,0 +1,165 @@
+"""Asking people and waiting for what they say, for as many questions at once as there are (ASK-1)."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fairlead import asks, talks
+from fairlead.asks import Standing, ended, known
+from fairlead.confirmation import Asked, UserConfirmation
+from fairlead.errors import NotFound, Unavailable
+from fairlead.names import Names
+from fairlead.publisher import Publisher
+from fairlead.question import Question, split
+from fairlead.redis.patience import patiently
+from fairlead.redis.shards import Shards, shards_of
+from fairlead.replies import Replies
+from fairlead.shown import asked, confirmation
+from fairlead.talks import Heard, Opened, Step, Talk
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+T = TypeVar("T")
+
+
+class Asks:
+    """
+    Asks questions, in the name of *sender*.
+
+    :param replies: where this process is told of answers.
+    :param timeout_seconds: how long Redis may be away before a question is not asked; and, after the deadline, before
+        waiting for its outcome ends in `Unavailable`.
+    """
+
+    def __init__(
+        self,
+        redis: Redis | Shards,
+        names: Names,
+        publisher: Publisher,
+        replies: Replies,
+        *,
+        sender: str,
+        timeout_seconds: float,
+    ) -> None:
+        self._shards = shards_of(redis)
+        self._names = names
+        self._publisher = publisher
+        self._replies = replies
+        self._sender = sender
+        self._timeout_seconds = timeout_seconds
+
+    async def ask(self, question: Question) -> UserConfirmation:
+        """
+        Ask, and return what it has come to.
+
+        Whoever is cancelled while it waits leaves the question as it is: it can be answered, and asked for again
+        under the same key.
+
+        :raises Unanswered: nobody answered in time, and the question was to raise then.
+        :raises RateLimited: somebody who is asked has too many questions to answer already.
+        :raises Unavailable: Redis cannot be reached; asked again under the same key, it is the same question.
+        """
+        standing, receivers = await self._open(question)
+        if question.require_online and receivers == 0:
+            await self._drive(talks.closing(self._names, standing.id, standing.secret))
+            return UserConfirmation(proceed=False, status="undeliverable", source="policy")
+        on_timeout = standing.asked["on_timeout"]
+        if standing.state == "pending":
+            standing = await self._wait(standing, standing.left_seconds + self._timeout_seconds)
+            if standing.state == "pending":
+                raise Unavailable("the outcome of the question is not known; ask again under the same key")
+        return confirmation(standing, on_timeout)
+
+    async def begin(self, question: Question) -> Asked:
+        """Ask, and do not wait; otherwise as `ask`."""
+        return asked((await self._open(question)).standing)
+
+    async def outcome(self, callback_id: str, wait_seconds: float = 0.0) -> UserConfirmation | None:
+        """
+        What a question has come to, waiting up to *wait_seconds* for it; None while there is nothing.
+
+        :raises NotFound: it was never asked, or was over more than a day ago.
+        :raises Unanswered: as `ask`.
+        """
+        standing = await self._known(callback_id)
+        on_timeout = standing.asked["on_timeout"]
+        if standing.state == "pending" and wait_seconds > 0:
+            standing = await self._wait(standing, min(wait_seconds, standing.left_seconds + self._timeout_seconds))
+        return None if standing.state == "pending" else confirmation(standing, on_timeout)
+
+    async def cancel(self, callback_id: str) -> bool:
+        """Have a question answered no more, and every open dialog of it closed; whether it was still open."""
+        id_, secret = split(callback_id)
+        result, _ = await self._drive(talks.closing(self._names, id_, secret))
+        return result == "accepted"
+
+    async def cancel_of_task(self, task_id: str) -> int:
+        """Cancel all open questions of a task; how many those were."""
+        command = ("ZRANGE", self._names.asks(f"task:{task_id}"), 0, -1)
+        ((ids),) = await patiently(self._timeout_seconds, self._shards.ask, command)
+        ended = await asyncio.gather(*(self._drive(talks.closing(self._names, id_.decode())) for id_ in ids))
+        return sum(result == "accepted" for result, _ in ended)
+
+    async def tend(self, id: str) -> Standing | None:
+        """Do whatever is to be done about a question now; see `fairlead.talks.tending`."""
+        return await self._drive(talks.tending(self._names, id))
+
+    async def announce(self, standing: Standing) -> Standing:
+        """Tell everybody that a question is over."""
+        return await self._drive(talks.announcing(self._names, standing))
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    async def _open(self, question: Question) -> Opened:
+        return await self._drive(talks.opening(self._names, question, self._replies.address, self._sender))
+
+    async def _known(self, callback_id: str) -> Standing:
+        id_, secret = split(callback_id)
+        look = asks.look(asks.record(self._names, id_), wholly=True)
+        (reply,) = await patiently(self._timeout_seconds, self._shards.run_all, [look])
+        _, standing = asks.settled(id_, reply)
+        if standing is None or standing.secret != secret:
+            raise NotFound("there is no such question, or it was over more than a day ago")
+        return standing
+
+    async def _wait(self, standing: Standing, seconds: float) -> Standing:
+        """How it stands when it is over, or after *seconds*."""
+        record = asks.record(self._names, standing.id)
+
+        with self._replies.waiting(record.key, asks.look(record), partial(ended, standing)) as over:
+            left = standing.left_seconds + asks.MARGIN_SECONDS
+            await asyncio.wait([over], timeout=min(left, seconds))
+            if not over.done() and seconds > left:
+                # The deadline itself is looked at by whoever waits, and by every replica.
+                self._replies.hint(record.key)
+                await asyncio.wait([over], timeout=seconds - left)
+            return known(over.result()) if over.done() else standing
+
+    async def _drive(self, talk: Talk[T]) -> T:
+        heard: Heard | None = None
+        while True:
+            try:
+                step = next(talk) if heard is None else talk.send(heard)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            heard = await self._do(step)
+
+    async def _do(self, step: Step) -> Heard:
+        says = [self._publisher.post(channel, envelope) for channel, envelope in step.says]
+        asked = [
+            patiently(self._timeout_seconds, self._shards.run_all, step.calls) if step.calls else _nothing(),
+            patiently(self._timeout_seconds, self._shards.ask, *step.commands) if step.commands else _nothing(),
+        ]
+        done = await asyncio.gather(*asked, *says, return_exceptions=True)
+        if errors := [one for one in done if isinstance(one, BaseException)]:
+            raise errors[0]
+        replies, _, *sent = done
+        return Heard(replies, [one.receivers for one in sent])
+
+
+async def _nothing() -> list[Any]:
+    return []

@@ -1,0 +1,58 @@
+#!lua
+-- Ends a question, if it can still be ended: the first to come decides, and nothing that comes later changes it.
+-- An answer that comes after the deadline lets it time out; so does whoever looks then.
+-- KEYS 1 record   2 due (sorted set of ids by when something is to be done)
+-- ARGV 1 id   2 secret, or '' for who needs none   3 answered | timed_out | cancelled
+--      4 what the sender may be named as among the responders, with spaces between, or '' for who need not be
+--      5 response, in JSON   6 milliseconds to keep it from now on   7 1 to be told what was asked in any case
+-- Returns {accepted | pending | duplicate | already_answered | expired | cancelled | unknown | forbidden,
+--   state, secret, what is asked, responders, response, created, deadline, said, told, widened, waiters, at, now};
+-- what is asked only to whoever has ended it, or wants to be told
+-- parts: asked
+local now = milliseconds()
+local state, secret, to, response, deadline = unpack(redis.call('HMGET', KEYS[1], 'state', 'secret', 'to', 'response', 'deadline'))
+
+local function is_responder()
+  for name in string.gmatch(ARGV[4], '%S+') do
+    if string.find(' ' .. to .. ' ', ' ' .. name .. ' ', 1, true) then
+      return true
+    end
+  end
+  return ARGV[4] == ''
+end
+
+local function answer(result)
+  local facts = standing(KEYS[1], now)
+  if result ~= 'accepted' and ARGV[7] ~= '1' then
+    facts[3] = ''
+  end
+  table.insert(facts, 1, result)
+  return facts
+end
+
+local function finish(how)
+  redis.call('HSET', KEYS[1], 'state', how, 'at', now)
+  if how == 'answered' then
+    redis.call('HSET', KEYS[1], 'response', ARGV[5])
+  end
+  redis.call('PEXPIRE', KEYS[1], ARGV[6])
+  redis.call('ZADD', KEYS[2], now + SOON, ARGV[1])
+end
+
+if not state or ARGV[2] ~= '' and ARGV[2] ~= secret then
+  return answer('unknown')
+elseif not is_responder() then
+  return answer('forbidden')
+elseif state == 'pending' then
+  if ARGV[3] == 'timed_out' and now < tonumber(deadline) then
+    return answer('pending')
+  elseif ARGV[3] ~= 'cancelled' and now >= tonumber(deadline) then
+    finish('timed_out')
+    return answer(ARGV[3] == 'timed_out' and 'accepted' or 'expired')
+  end
+  finish(ARGV[3])
+  return answer('accepted')
+elseif state == 'answered' then
+  return answer(ARGV[3] == 'answered' and response == ARGV[5] and 'duplicate' or 'already_answered')
+end
+return answer(state == 'cancelled' and 'cancelled' or 'expired')

@@ -1,0 +1,98 @@
+"""What people are shown of a question: it, that it is over, and what became of an answer (protocol §2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from fairlead.asks import Standing
+from fairlead.confirmation import Asked, OnTimeout, Unanswered, UserConfirmation
+from fairlead.messages import rfc3339
+from fairlead.response import Fault
+
+
+def question_message(standing: Standing) -> dict[str, Any]:
+    """The push that asks; the fields of the step stand at top level as well, for clients that know no more."""
+    asked = standing.asked
+    confirm = {
+        "kind": asked["kind"],
+        "message": asked["message"],
+        "severity": asked["severity"],
+        "choices": asked["choices"],
+        "feedback": asked["feedback"],
+        "created_at": moment(standing.created),
+        "expires_at": moment(standing.deadline),
+        "server_time": moment(standing.now),
+        "on_timeout": asked["on_timeout"],
+    }
+    if "schema" in asked:
+        confirm["schema"] = asked["schema"]
+    result = asked["step_result"]
+    flat = {key: value for key, value in result.items() if key != "step"}
+    return {
+        "type": "task_step_result",
+        "callback_id": standing.callback_id,
+        "task_id": asked["task_id"],
+        "step": asked["step"],
+        "step_result": result,
+        **flat,
+        "confirm": confirm,
+    }
+
+
+def closed_message(standing: Standing) -> dict[str, Any]:
+    """The push that closes every open dialog of a question that is over."""
+    return {
+        "type": "confirm_closed",
+        "callback_id": standing.callback_id,
+        "status": standing.state,
+        "by": standing.response.get("by"),
+        "at": moment(standing.at),
+    }
+
+
+def ack_message(callback_id: str, status: str, standing: Standing | None, faults: Sequence[Fault]) -> dict[str, Any]:
+    """What whoever answered is told; of an answer that counts, which it is, and who gave it."""
+    ack: dict[str, Any] = {"type": "confirm_ack", "callback_id": callback_id, "status": status}
+    if standing is not None and standing.state == "answered" and status != "forbidden":
+        said = standing.response
+        ack["answer"] = {key: said[key] for key in ("proceed", "choice", "by")} | {"at": moment(standing.at)}
+    if faults:
+        ack["errors"] = list(faults)
+    return ack
+
+
+def confirmation(standing: Standing, on_timeout: OnTimeout) -> UserConfirmation:
+    """
+    The outcome of a question that is over, as whoever asked gets it.
+
+    :raises Unanswered: nobody answered in time, and *on_timeout* says to raise then.
+    """
+    if standing.state == "answered":
+        said = standing.response
+        return UserConfirmation(
+            **{name: said[name] for name in ("proceed", "feedback", "choice", "content", "source")},
+            responded_by=said["by"],
+            responded_at=_time(standing.at),
+            callback_id=standing.callback_id,
+        )
+    if standing.state == "timed_out" and on_timeout == "raise":
+        raise Unanswered("nobody answered in time", callback_id=standing.callback_id)
+    proceed = standing.state == "timed_out" and on_timeout == "proceed"
+    status = "timed_out" if standing.state == "timed_out" else "cancelled"
+    return UserConfirmation(proceed=proceed, status=status, source="policy", callback_id=standing.callback_id)
+
+
+def asked(standing: Standing) -> Asked:
+    """The question, as whoever asked and does not wait gets it."""
+    return Asked(callback_id=standing.callback_id, status=standing.state, expires_at=_time(standing.deadline))
+
+
+def moment(milliseconds: int) -> str:
+    """Unix milliseconds, as messages carry times."""
+    return rfc3339(_time(milliseconds))
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,203 @@
+"""
+What is to be said and done about a question, step by step, whoever does it: a backend, blocking or not, or a replica.
+
+A talk is a generator: it yields a `Step`, is sent the `Heard` of it, and returns its result. Every step may be done
+twice. Whoever dies in the middle of a talk is stood in for by a replica, which finds in `tending` what is still to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from hashlib import sha256
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+
+from fairlead import asks
+from fairlead.asks import Result, Standing
+from fairlead.codec import to_json
+from fairlead.envelope import Envelope
+from fairlead.errors import RateLimited
+from fairlead.messages import push
+from fairlead.names import Names
+from fairlead.question import Question
+from fairlead.redis.atlas import SomeCommand
+from fairlead.redis.calls import Call
+from fairlead.replies import told as telling
+from fairlead.shown import closed_message, question_message
+
+T = TypeVar("T")
+
+
+class Opened(NamedTuple):
+    """A question that was asked."""
+
+    standing: Standing
+    receivers: int | None
+    """Replicas that held somebody who may answer when it was shown; None if that was done before."""
+
+
+AUDITED: Final = 10_000
+"""Entries of the audit trail that are kept."""
+
+
+class Step(NamedTuple):
+    """What to do now, all of it at once and in no order."""
+
+    calls: Sequence[Call] = ()
+    commands: Sequence[SomeCommand] = ()
+    says: Sequence[tuple[str, Envelope]] = ()
+    """Messages, each with its channel."""
+
+
+class Heard(NamedTuple):
+    """What Redis answered to the calls of a step, and how many replicas heard each message."""
+
+    replies: Sequence[Any] = ()
+    receivers: Sequence[int] = ()
+
+
+Talk: TypeAlias = Generator[Step, Heard, T]
+
+
+def opening(names: Names, question: Question, reply: str, sender: str) -> Talk[Opened]:
+    """
+    Ask; or find out how it stands with what was asked before under the same key.
+
+    :param reply: the stream on which whoever waits is told that there is an outcome.
+    :raises RateLimited: somebody who is asked has too many questions to answer already.
+    """
+    record = asks.record(names, question.id)
+    lists = [*question.responders, *([f"task:{question.task_id}"] if question.task_id else [])]
+    listing = [asks.enlist(names, channel, question.id, question.timeout_ms) for channel in lists]
+    while True:
+        heard = yield Step([asks.ask(record, question, reply), *listing])
+        standing = asks.standing(question.id, heard.replies[0])
+        if standing.state != "timed_out":
+            break
+        # Of before: its end has yet to be told, then it is asked anew.
+        yield from announcing(names, standing)
+    if standing.state != "pending":
+        yield Step(commands=_unlisted(names, standing))
+        return Opened(standing, None)
+    full = [channel for channel, listed in zip(lists, heard.replies[1:], strict=True) if not listed]
+    if full and not standing.said:
+        yield Step([asks.cancel(record)], _unlisted(names, standing))
+        yield Step([asks.progress(record, standing, "told")])
+        raise RateLimited(f"{full[0]} has too many open questions", limit=asks.MAX_PENDING)
+    if standing.said:
+        return Opened(standing, None)
+    return Opened(standing, (yield from _showing(names, standing, sender)))
+
+
+def answering(names: Names, id: str, call: Call) -> Talk[tuple[Result, Standing | None]]:
+    """Make *call*, which ends the question *id* or tries to, and let everybody know if it has."""
+    heard = yield Step([call])
+    result, standing = asks.settled(id, heard.replies[0])
+    if standing is not None and standing.is_news:
+        yield from announcing(names, standing)
+    return result, standing
+
+
+def closing(names: Names, id: str, secret: str = "") -> Talk[tuple[Result, Standing | None]]:
+    """Cancel the question *id*."""
+    return answering(names, id, asks.cancel(asks.record(names, id), secret))
+
+
+def announcing(names: Names, standing: Standing) -> Talk[Standing]:
+    """Tell that a question is over: who waits for it, everybody who could have answered, and the audit trail."""
+    record = asks.record(names, standing.id)
+    if not standing.asked:
+        heard = yield Step([asks.look(record, wholly=True)])
+        _, found = asks.settled(standing.id, heard.replies[0])
+        if found is None or not found.is_news or found.secret != standing.secret:
+            return standing
+        standing = found
+    closed = closed_message(standing)
+    waiting = [command for waiter in standing.waiters for command in telling(waiter, record.key)]
+    yield Step(
+        commands=[*waiting, *_unlisted(names, standing), audited(names, standing, standing.state)],
+        says=[(to, push(closed, to, message_id=f"closed:{standing.callback_id}")) for to in standing.to],
+    )
+    yield Step([asks.progress(record, standing, "told")])
+    return standing
+
+
+def tending(names: Names, id: str) -> Talk[Standing | None]:
+    """
+    Do whatever is to be done about the question *id* now: show it, ask more people, let it time out, tell its end.
+
+    :returns: the question, if it is over by this; None if it goes on, or had been dealt with.
+    """
+    record = asks.record(names, id)
+    heard = yield Step([asks.look(record, wholly=True)])
+    _, standing = asks.settled(id, heard.replies[0])
+    if standing is None:
+        yield Step(commands=[("ZREM", record.due, id)])
+    elif standing.is_news:
+        return (yield from announcing(names, standing))
+    elif standing.state == "pending":
+        if (more := _due_now(standing)) is not None:
+            escalated = audited(names, standing, "escalated", to=" ".join(more))
+            call = asks.progress(record, standing, "widened", more=more, due=standing.now)
+            yield Step([call], [escalated])
+            standing = standing._replace(to=(*standing.to, *more), widened=standing.widened + 1, said=False)
+            yield Step([_enlisted(names, channel, standing) for channel in more])
+        yield from _showing(names, standing, "system")
+    return None
+
+
+def due_at(standing: Standing) -> int:
+    """When something is to be done about a question that goes on: more people are asked, or it times out (Unix ms)."""
+    steps = standing.asked["escalate"][standing.widened :]
+    return int(min([standing.deadline, *(standing.created + step["after_ms"] for step in steps)]))
+
+
+def audited(names: Names, standing: Standing, what: str, **facts: str) -> SomeCommand:
+    """Write down what happened to a question; the digest says what exactly was approved."""
+    asked = standing.asked
+    fields = {
+        "event": what,
+        "question": standing.id,
+        "task_id": asked["task_id"] or "",
+        "step": str(asked["step"] if asked["step"] is not None else ""),
+        "to": " ".join(standing.to),
+        "by": str(standing.response.get("by", "")),
+        "decision": to_json(standing.response).decode() if standing.response else "",
+        "on_timeout": asked["on_timeout"],
+        "payload_sha256": sha256(to_json(asked)).hexdigest(),
+        **facts,
+    }
+    flat = [item for pair in fields.items() for item in pair]
+    return ("XADD", names.audit, "MAXLEN", "~", AUDITED, "*", *flat)
+
+
+def _showing(names: Names, standing: Standing, sender: str) -> Talk[int]:
+    """Show the question to everybody who may answer, and see to what comes next; how many replicas have somebody."""
+    message = question_message(standing)
+    receivers = 0
+    if not standing.said:
+        said = [(to, push(message, to, sender=sender, message_id=f"ask:{standing.callback_id}")) for to in standing.to]
+        heard = yield Step(commands=[audited(names, standing, "requested")], says=said)
+        receivers = sum(heard.receivers)
+    record = asks.record(names, standing.id)
+    delivered = [audited(names, standing, "delivered", replicas=str(receivers))] if receivers else []
+    yield Step([asks.progress(record, standing, "said", due=due_at(standing))], delivered)
+    return receivers
+
+
+def _due_now(standing: Standing) -> tuple[str, ...] | None:
+    """Whom to ask as well now, if it is time for that."""
+    steps = standing.asked["escalate"][standing.widened :]
+    if steps and standing.now >= standing.created + steps[0]["after_ms"]:
+        return tuple(to for to in steps[0]["to"] if to not in standing.to)
+    return None
+
+
+def _enlisted(names: Names, channel: str, standing: Standing) -> Call:
+    left = max(1, standing.deadline - standing.now)
+    return asks.enlist(names, channel, standing.id, left)
+
+
+def _unlisted(names: Names, standing: Standing) -> list[SomeCommand]:
+    """It is no longer among the open questions of anybody."""
+    task_id = standing.asked.get("task_id")
+    return [("ZREM", names.asks(to), standing.id) for to in (*standing.to, *([f"task:{task_id}"] if task_id else []))]
