@@ -13,9 +13,11 @@ from typing import Final
 import structlog
 
 from fairlead import codes
+from fairlead.asking import Asks
 from fairlead.control import CloseOrder
 from fairlead.errors import Unavailable
 from fairlead.ingress import Ingress
+from fairlead.messages import SYSTEM
 from fairlead.names import Names
 from fairlead.publisher import Publisher
 from fairlead.receipts import Receipts
@@ -33,12 +35,14 @@ from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.edge.endpoint import Endpoint
 from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.cursors import Cursors
+from fairlead_gateway.facts.due import Due
 from fairlead_gateway.facts.history import History
 from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.facts.leases import Leases
+from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.pool import Connection, ConnectionPool
-from fairlead_gateway.sessions import heartbeat, leaving, seating
+from fairlead_gateway.sessions import heartbeat, leaving, questions, seating
 from fairlead_gateway.sessions.actions import RESERVED
 from fairlead_gateway.sessions.events import EventBus
 from fairlead_gateway.sessions.handlers import Handlers
@@ -84,6 +88,18 @@ class Assembly:
         )
         interest = Interest(names, pool.is_needed, doubt=tracks.doubt, given_up=tracks.drop, place=place_in(shards))
         tasks = Tasks()
+        publisher = Publisher(
+            shards,
+            names,
+            durable=durable,
+            history_size=settings.history_size,
+            history_ttl_seconds=settings.history_ttl_seconds,
+            # A client is told that Redis is away before its action runs out of time.
+            timeout_seconds=min(PUBLISH_SECONDS, settings.message_timeout_seconds / 2),
+            durable_replicas=settings.durable_replicas,
+        )
+        self._replies = Replies(shards, names)
+        self.asks = Asks(shards, names, publisher, self._replies, sender=SYSTEM, timeout_seconds=PUBLISH_SECONDS)
         self.replica = Replica(
             id=id,
             settings=settings,
@@ -91,27 +107,18 @@ class Assembly:
             pool=pool,
             interest=interest,
             tracks=tracks,
-            publisher=Publisher(
-                shards,
-                names,
-                durable=durable,
-                history_size=settings.history_size,
-                history_ttl_seconds=settings.history_ttl_seconds,
-                # A client is told that Redis is away before its action runs out of time.
-                timeout_seconds=min(PUBLISH_SECONDS, settings.message_timeout_seconds / 2),
-                durable_replicas=settings.durable_replicas,
-            ),
+            publisher=publisher,
             seats=Seats(lane, names, id),
             acks=Acks(lane, names),
             cursors=Cursors(lane, names),
+            questions=Questions(lane, names, self.asks),
             verifier=TokenVerifier.from_settings(settings),
             authorizer=first_yes(settings, shards, names),
             handlers=Handlers(RESERVED),
             events=EventBus(tasks),
             tasks=tasks,
         )
-        self._replies = Replies(shards, names)
-        self.receipts = Receipts(shards, names, self.replica.publisher, self._replies, timeout_seconds=PUBLISH_SECONDS)
+        self.receipts = Receipts(shards, names, publisher, self._replies, timeout_seconds=PUBLISH_SECONDS)
         self.tickets = Tickets(shards, names, settings.jwt_leeway_seconds)
         self.receiver = Receiver(self.replica)
         self.endpoint = Endpoint(self.replica, self.receiver, self.tickets, wire_limits(settings))
@@ -130,7 +137,8 @@ class Assembly:
             settings.log_level == "debug",
         )
         self._links = Links(shards, interest, relay.heard, lambda name: lane.call("PUBLISH", name, "1"), names, id)
-        self._ingress = Ingress(shards, names, self.replica.publisher, id)
+        self._ingress = Ingress(shards, names, publisher, id)
+        self._questions_due = Due(lane, names.all_asks_due(), turn=names.asks_turn)
         self.is_running = False
         self._turns_away = False
 
@@ -144,6 +152,7 @@ class Assembly:
         self._services.keep(self.replica.tracks.run_checks, name="position checks")
         self._services.keep(partial(heartbeat.beat, self.replica), name="heartbeat")
         self._services.keep(self._ingress.run, name="ingress")
+        self._services.keep(partial(self._questions_due.run, partial(questions.tend, self.replica)), name="questions")
 
     def turn_away(self) -> None:
         """Be ready no longer; whoever comes in spite of that is still let in."""

@@ -12,6 +12,8 @@ from starlette.websockets import WebSocket
 from fairlead.envelope import Envelope
 from fairlead.messages import SYSTEM
 from fairlead.publication import Sayable
+from fairlead.question import Policy
+from fairlead.questions import Questions
 from fairlead.sends import Message, Sends
 from fairlead.sent import Sent
 from fairlead_gateway.assembly import Assembly, wire_limits
@@ -31,7 +33,7 @@ from fairlead_gateway.settings import Settings
 Sending: TypeAlias = Coroutine[Any, Any, Sent]
 
 
-class WebSocketManager(Sends[Sending]):
+class WebSocketManager(Sends[Sending], Questions):
     """
     ConnectionPool, MessageDispatcher and ConnectionMonitor behind one interface.
 
@@ -50,6 +52,10 @@ class WebSocketManager(Sends[Sending]):
         given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
         self.settings = (settings or Settings()).model_copy(update=given)
         self._parts = Assembly(self.settings)
+        self._asks = self._parts.asks
+        self._policy = Policy(
+            self.settings.ask_timeout_seconds, self.settings.ask_on_timeout, self.settings.ask_danger_proceeds
+        )
         replica = self._parts.replica
         self.replica_id = replica.id
         self.pool = replica.pool

@@ -182,6 +182,9 @@ class Settings(BaseSettings):
     ask_on_timeout: Literal["proceed", "stop", "raise"] = "proceed"
     """What an unanswered question comes to."""
 
+    ask_danger_proceeds: bool = False
+    """Let dangerous questions that nobody answered proceed, too, where that is what an unanswered question comes to."""
+
     # -- history ---------------------------------------------------------------------------------
 
     history_size: int = Field(256, ge=1, le=100_000)

@@ -193,8 +193,8 @@ class Names:
 
     @property
     def audit(self) -> str:
-        """Stream of who was asked, and who decided what; bounded."""
-        return f"{self.prefix}:{{fleet}}:audit"
+        """Stream of who was asked, and who decided what; bounded. Backends write it, too, so it lives in a partition."""
+        return self.pubsub("audit")
 
     @property
     def layout(self) -> str:

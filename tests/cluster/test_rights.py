@@ -37,6 +37,8 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "join_session": {"session_id": "s2"},
     "message": {"session_id": "s2", "content": "to a session"},
     "typing": {"session_id": "s2", "is_typing": True},
+    "confirm": {"callback_id": "none", "proceed": True},
+    "list_confirms": {},
     "presence": {"channel": "session:s2"},
     "leave_session": {"session_id": "s2"},
     "refresh": {"token": token("ann")},
@@ -179,6 +181,12 @@ async def _send_all(fl: Backend, fay: Client) -> None:
     await fay.until(lambda frame: frame.get("id") == "m-ack")
     await fay.ask("ack", message_ids=["m-ack"])
     assert (await waiting).id == "m-ack"
+    asking = asyncio.ensure_future(fl.notify_user({"step": "s", "message": "go?"}, "fay", "t", 1))
+    asked = await fay.until("task_step_result")
+    assert (await fay.ask("confirm", callback_id=asked["callback_id"], proceed=True))["status"] == "accepted"
+    assert (await asking).by_human
+    begun = await fl.begin_ask("fay", "go?", task_id="t", escalate=[(1, ["role:ops"])], timeout=2)
+    assert await fl.cancel_ask(begun.callback_id)
     async with fl.batch():
         await fl.send_to_user("fay", message)
         await fl.send_to_topic("t", message)
@@ -192,6 +200,7 @@ def _send_all_sync(fl: SyncBackend) -> None:
     fl.broadcast({"type": "sync"})
     unheard = fl.send_to_user("nobody", {"type": "sync"}, requires_ack=True, ack_timeout=0.3)
     assert unheard.status == "expired"
+    assert fl.ask("fay", "go?", timeout=1).status == "timed_out"
     fl.revoke_session("s4", ["fay"])
     assert fl.is_online("fay") and "fay" in fl.online_users() and fl.presence("user:fay")
 

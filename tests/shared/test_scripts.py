@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import re
 from importlib.resources import files
+from itertools import takewhile
 
 import pytest
 import redis as sync_redis
@@ -31,7 +32,7 @@ def keys(names: Names) -> list[str]:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_names_every_key_and_argument_in_its_first_lines(name: str) -> None:
     source = load(name).modern.source
-    head = source[: source.index("\nlocal ")]
+    head = "\n".join(takewhile(lambda line: line.startswith(("#!", "--")), source.splitlines()))
 
     for kind in ("KEYS", "ARGV"):
         used = {int(number) for number in re.findall(kind + r"\[(\d+)\]", source)}

@@ -42,8 +42,8 @@ def send(
     checked_channel(channel)
     body = _parsed(sys.stdin.read() if message == "-" else message)
     settings, _ = reachable()
-    with _backend(settings) as backend:
-        sent = backend.send(channel, body, message_id=message_id, requires_ack=ack, ack_timeout=ack_timeout)
+    with backend(settings) as fl:
+        sent = fl.send(channel, body, message_id=message_id, requires_ack=ack, ack_timeout=ack_timeout)
     facts: dict[str, object] = {
         "id": sent.id,
         "channel": channel,
@@ -58,7 +58,8 @@ def send(
     return ENDS_WITH[sent.status]
 
 
-def _backend(settings: Settings) -> SyncBackend:
+def backend(settings: Settings) -> SyncBackend:
+    """Our way to Redis, as *settings* describe it."""
     try:
         return connect_sync(
             settings.redis_url.get_secret_value(),

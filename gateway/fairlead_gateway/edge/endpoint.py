@@ -157,7 +157,7 @@ class Endpoint:
         opening.go_live(self._replica, greeting)
         socket.attach(self._receiver, connection)
         if connection.joined:
-            opening.settle(self._replica, connection)
+            opening.settle(self._replica, greeting)
 
 
 async def _accept(send: Send, opened: Opening) -> None:

@@ -64,7 +64,7 @@ class Guests:
         self._replica.tasks.start(socket.run(), name="guest")
         opening.go_live(self._replica, greeting)
         socket.attach(self._receiver, connection)
-        opening.settle(self._replica, connection)
+        opening.settle(self._replica, greeting)
         return connection.id
 
     def _still_open(self, connection: Connection) -> None:

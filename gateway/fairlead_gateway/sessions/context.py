@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 class Context:
     """One action of one client. Handlers and middleware of applications get it beside the message."""
 
-    __slots__ = ("afterwards", "connection", "replica")
+    __slots__ = ("afterwards", "connection", "has_answered", "replica")
 
     def __init__(self, replica: Replica, connection: Connection) -> None:
         self.replica = replica
         self.connection = connection
         self.afterwards: list[Callable[[], None]] = []
         """What is to be done once the action has been answered, in the same turn of the loop."""
+        self.has_answered = False
+        """Whether the action has said its reply itself."""
 
     @property
     def connection_id(self) -> str:
@@ -48,6 +50,11 @@ class Context:
         """Send *message* in the name of this user to everybody in *channel*, on every replica."""
         envelope = push(message, channel, sender=f"user:{self.user_id}", exclude=exclude)
         return await self.replica.publisher.publish(channel, envelope, durable=durable)
+
+    def answer(self, message: Mapping[str, Any]) -> None:
+        """Write *message*, which is the reply to this action."""
+        self.has_answered = True
+        self.send(message)
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Write *message* to this connection alone, at once."""

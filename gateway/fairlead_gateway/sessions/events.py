@@ -25,6 +25,9 @@ EVENTS: Final = (
     "message_received",
     "message_acknowledged",
     "typing_status_changed",
+    "question_answered",
+    "question_timed_out",
+    "question_cancelled",
     "error",
 )
 """What the gateway itself says; applications may emit names of their own."""

@@ -85,6 +85,20 @@ class Typing(Action):
     is_typing: bool = True
 
 
+class Confirm(Action):
+    """An answer to a question; what is missing or wrong in it is said in ``confirm_ack``."""
+
+    callback_id: str = Field(max_length=128)
+    proceed: bool | None = None
+    feedback: str | None = None
+    choice: str | None = Field(None, max_length=128)
+    content: dict[str, Any] | None = None
+
+
+class ListConfirms(Action):
+    pass
+
+
 class Presence(Action):
     channel: ChannelName
 

@@ -22,7 +22,7 @@ from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection, Format
 from fairlead_gateway.pool.meter import Meter
 from fairlead_gateway.pool.socket import Socket
-from fairlead_gateway.sessions import devices, leaving, seating
+from fairlead_gateway.sessions import devices, leaving, questions, seating
 from fairlead_gateway.sessions.replica import Replica
 from fairlead_gateway.sessions.seating import Recover
 from fairlead_gateway.sessions.voice import encode
@@ -62,6 +62,8 @@ class Greeting(NamedTuple):
     connection: Connection
     established: bytes
     caught: Mapping[str, Caught]
+    is_asked: bool
+    """Whether there are questions that it may answer."""
 
 
 async def open_connection(
@@ -89,7 +91,9 @@ async def open_connection(
     connection.session_id, connection.instance = place
     _enter(replica, connection, extra)
     try:
+        asked = replica.questions.ask_for(questions.asked_of(connection))
         caught = await _admit(replica, connection, extra, recover)
+        is_asked = any([await number for number in asked])
         if await seating.left_meanwhile(replica, connection):
             raise Refused(codes.REPLACED, "by a newer connection")
     except Unavailable:
@@ -100,7 +104,7 @@ async def open_connection(
         raise
     shown = (f"user:{connection.user_id}", *extra)
     positions = seating.told({name: one for name, one in caught.items() if name in shown or one.position.epoch})
-    return Greeting(connection, _established(replica, connection, positions | denied, ref), caught)
+    return Greeting(connection, _established(replica, connection, positions | denied, ref), caught, is_asked)
 
 
 def go_live(replica: Replica, greeting: Greeting) -> None:
@@ -112,9 +116,9 @@ def go_live(replica: Replica, greeting: Greeting) -> None:
     connection.go_live(greeting.established + missed)
 
 
-def settle(replica: Replica, connection: Connection) -> None:
+def settle(replica: Replica, greeting: Greeting) -> None:
     """The greeted connection is live: from here on its heartbeat and its token's end are watched."""
-    settings = replica.settings
+    settings, connection = replica.settings, greeting.connection
     now = connection.socket.heard_at
     connection.heartbeat_at = replica.heartbeats.put(connection, int(now + settings.heartbeat_interval_seconds))
     leaving.expect_expiry(replica, connection)
@@ -123,6 +127,8 @@ def settle(replica: Replica, connection: Connection) -> None:
         "connection opened", connection_id=connection.id, user_id=connection.user_id, address=connection.socket.remote
     )
     replica.events.emit("connection", connection_id=connection.id, user_id=connection.user_id)
+    if greeting.is_asked:
+        replica.tasks.start(questions.show_again(replica, connection), name="open questions")
     for channel in connection.channels:
         if kind_of(channel) == "session":
             news = seating.announce(replica, connection, "session_joined", channel)

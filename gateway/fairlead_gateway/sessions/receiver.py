@@ -118,7 +118,8 @@ class Receiver:
             async with asyncio.timeout(limit) as deadline:
                 perform = self._replica.handlers.around(self._do)
                 result = await perform(frame, context)
-            self._replica.voice.reply(connection, ref, result if isinstance(result, dict) else {"result": result})
+            if not context.has_answered:
+                self._replica.voice.reply(connection, ref, result if isinstance(result, dict) else {"result": result})
         except FairleadError as error:
             self._refuse(connection, ref, error)
         except TimeoutError as error:

@@ -14,6 +14,7 @@ from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.cursors import Cursors
+from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.monitor.monitor import Counters
 from fairlead_gateway.pool import Connection, ConnectionPool
@@ -44,6 +45,7 @@ class Replica:
     seats: Seats
     acks: Acks
     cursors: Cursors
+    questions: Questions
     verifier: TokenVerifier
     authorizer: Authorizer
     handlers: Handlers[Any]

@@ -163,6 +163,65 @@ async def done(run: Run, redis: Redis) -> None:
     assert await redis.zrange("due", 0, -1, withscores=True) == [(b"second", 7)]
 
 
+ASKED = (NAMES.ask("q1"), NAMES.asks_due("q1"))
+
+
+async def ask(run: Run, redis: Redis) -> None:
+    def args(secret: str, waiter: str) -> tuple[object, ...]:
+        return "q1", secret, waiter, 60_000, 60_000, '{"n":1}', "user:42 role:ops"
+
+    first, again = [await run("ask", ASKED, args(*each)) for each in (("one", "w1"), ("two", "w2"))]
+    assert first[:5] == again[:5] == [b"pending", b"one", b'{"n":1}', b"user:42 role:ops", None]
+    assert again[10].split() == [b"w1", b"w2"]
+    assert int(first[6]) - int(first[5]) == 60_000
+    assert await redis.zcard(ASKED[1]) == 1
+
+    await redis.hset(ASKED[0], mapping={"deadline": 1})
+    assert (await run("ask", ASKED, args("three", "")))[:2] == [b"timed_out", b"one"], "its end has yet to be told"
+    await redis.hset(ASKED[0], "told", 1)
+    assert (await run("ask", ASKED, args("three", "")))[:2] == [b"pending", b"three"]
+
+
+async def settle(run: Run, redis: Redis) -> None:
+    def args(outcome: str, secret: str = "", by: str = "", response: str = "", wholly: int = 0) -> tuple[object, ...]:
+        return "q1", secret, outcome, by, response, 60_000, wholly
+
+    assert (await run("settle", ASKED, args("timed_out")))[0] == b"unknown"
+    await ask(run, redis)
+    assert (await run("settle", ASKED, args("timed_out")))[0:4:3] == [b"pending", b""]
+    assert (await run("settle", ASKED, args("timed_out", wholly=1)))[3] == b'{"n":1}'
+    assert (await run("settle", ASKED, args("answered", "one", "user:42", "yes")))[0] == b"unknown"
+    assert (await run("settle", ASKED, args("answered", "three", "user:4 role:op", "yes")))[0] == b"forbidden"
+    won = await run("settle", ASKED, args("answered", "three", "user:4 role:ops", "yes"))
+    assert (won[:2], won[3], won[5]) == ([b"accepted", b"answered"], b'{"n":1}', b"yes")
+    assert (await run("settle", ASKED, args("answered", "three", "role:ops", "yes")))[0] == b"duplicate"
+    assert (await run("settle", ASKED, args("answered", "three", "user:42", "no")))[0] == b"already_answered"
+    assert (await run("settle", ASKED, args("cancelled")))[0] == b"already_answered"
+
+    await redis.hset(ASKED[0], mapping={"state": "pending", "deadline": 1})
+    late = await run("settle", ASKED, args("answered", "three", "user:42", "yes"))
+    assert late[:2] == [b"expired", b"timed_out"]
+
+
+async def progress(run: Run, redis: Redis) -> None:
+    await ask(run, redis)
+    assert await run("progress", ASKED, ("q1", "other", "said", 0, "", 9)) == 0
+    assert await run("progress", ASKED, ("q1", "three", "said", 0, "", 9)) == 1
+    assert await redis.zscore(ASKED[1], "q1") == 9
+    assert [await run("progress", ASKED, ("q1", "three", "widened", 0, "user:7", 8)) for _ in range(2)] == [1, 0]
+    assert await redis.hmget(ASKED[0], "to", "said", "widened") == [b"user:42 role:ops user:7", None, b"1"]
+    assert await run("progress", ASKED, ("q1", "three", "told", 0, "", "")) == 1
+    assert not await redis.exists(ASKED[1])
+
+
+async def enlist(run: Run, redis: Redis) -> None:
+    key = NAMES.asks("user:42")
+    await redis.zadd(key, {"forgotten": 1})
+    assert [await run("enlist", [key], (id, 60_000, 2)) for id in ("q1", "q2", "q3", "q1")] == [1, 1, 0, 1]
+    assert sorted(await redis.zrange(key, 0, -1)) == [b"q1", b"q2"]
+    assert 60_000 < await redis.pttl(key) <= 120_000
+
+
 SCENES = {
     scene.__name__: scene
     for scene in (
@@ -181,6 +240,10 @@ SCENES = {
         cursor,
         due,
         done,
+        ask,
+        settle,
+        progress,
+        enlist,
     )
 }
 

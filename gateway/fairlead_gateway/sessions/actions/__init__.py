@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from fairlead_gateway.sessions import frames
-from fairlead_gateway.sessions.actions import acks, channels, messages, presence, rooms, tokens
+from fairlead_gateway.sessions.actions import acks, channels, confirms, messages, presence, rooms, tokens
 from fairlead_gateway.sessions.context import Context
 
-Do = Callable[[Context, Any], Awaitable[Mapping[str, Any]]]
+Do = Callable[[Context, Any], Awaitable[Mapping[str, Any] | None]]
 
 
 class Builtin(NamedTuple):
@@ -32,6 +32,8 @@ BUILTINS: Final[Mapping[str, Builtin]] = {
     "message": _row(frames.Message, messages.message),
     "typing": _row(frames.Typing, messages.typing),
     "ack": _row(frames.Ack, acks.ack),
+    "confirm": _row(frames.Confirm, confirms.confirm),
+    "list_confirms": _row(frames.ListConfirms, confirms.list_confirms),
     "presence": _row(frames.Presence, presence.presence),
 }
 """Everything a client may ask for, beside ``connect`` (the opening) and ``ping``/``pong`` (the heartbeat)."""

@@ -1,0 +1,33 @@
+"""``confirm`` and ``list_confirms``: what people answer to questions, and what they have yet to answer (ASK-1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairlead.names import is_id
+from fairlead.response import Responder
+from fairlead.shown import ack_message, question_message
+from fairlead_gateway.sessions import questions
+from fairlead_gateway.sessions.context import Context
+from fairlead_gateway.sessions.frames import Confirm, ListConfirms
+
+
+async def confirm(context: Context, frame: Confirm) -> None:
+    """Answer a question; ``confirm_ack`` is the reply, also to a client that gave no id."""
+    role = context.identity.role
+    by = Responder(context.user_id, role if is_id(role) else "", "ws", context.connection_id)
+    status, standing, faults = await context.replica.questions.answer(
+        frame.callback_id, by, frame.proceed, frame.feedback, frame.choice, frame.content
+    )
+    ack = ack_message(frame.callback_id, status, standing, faults)
+    if frame.id is not None:
+        ack |= {"ref": frame.id, "ok": status in ("accepted", "duplicate")}
+    context.answer(ack)
+    if standing is not None and standing.is_news:
+        context.replica.tasks.start(questions.announce(context.replica, standing), name="confirm_closed")
+
+
+async def list_confirms(context: Context, frame: ListConfirms) -> dict[str, Any]:
+    """The questions that this user, or somebody of its role, has yet to answer; the most urgent first."""
+    found = await context.replica.questions.open_of(questions.asked_of(context.connection))
+    return {"confirms": [question_message(standing) for standing in found]}

@@ -1,0 +1,69 @@
+"""Questions on their way to and from the clients of this replica: shown again to who connects, and their ends told."""
+
+from __future__ import annotations
+
+import structlog
+
+from fairlead.asks import Standing
+from fairlead.errors import Unavailable
+from fairlead.messages import push
+from fairlead.names import kind_of
+from fairlead.shown import question_message
+from fairlead_gateway.dispatch.dispatcher import finish
+from fairlead_gateway.pool import Connection
+from fairlead_gateway.sessions import seating
+from fairlead_gateway.sessions.replica import Replica
+
+log = structlog.get_logger(__name__)
+
+
+def asked_of(connection: Connection) -> list[str]:
+    """The channels that a connection's questions come through: its user's, and its role's if it has one."""
+    return [channel for channel in seating.own_channels(connection) if kind_of(channel) in ("user", "role")]
+
+
+async def show_again(replica: Replica, connection: Connection) -> None:
+    """Show a connection the questions that are open when it comes; whoever has seen one knows it by its callback id."""
+    channels = asked_of(connection)
+    try:
+        found = await replica.questions.open_of(channels)
+    except Unavailable as error:
+        log.warning("questions not shown again", connection_id=connection.id, why=error.message)
+        return
+    for standing in found:
+        channel = next(channel for channel in channels if channel in standing.to)
+        envelope = push(question_message(standing), channel, message_id=f"ask:{standing.callback_id}")
+        connection.write(finish(envelope.frame, connection.format))
+
+
+async def announce(replica: Replica, standing: Standing) -> None:
+    """Tell everybody that a question is over; should Redis be away, another replica does that a moment later."""
+    try:
+        ended(replica, await replica.questions.announce(standing))
+    except Unavailable as error:
+        log.warning("end of a question not told yet", question=standing.id, why=error.message)
+
+
+async def tend(replica: Replica, id: str) -> int | None:
+    """
+    Do what is to be done about the question *id* now (see `fairlead_gateway.facts.due`).
+
+    :raises Unavailable: Redis cannot be reached; it comes again.
+    """
+    over = await replica.questions.tend(id)
+    if over is not None:
+        ended(replica, over)
+    return None
+
+
+def ended(replica: Replica, standing: Standing) -> None:
+    """Let the application, and backends, know what a question has come to."""
+    replica.events.emit(
+        f"question_{standing.state}",
+        callback_id=standing.callback_id,
+        task_id=standing.asked.get("task_id"),
+        step=standing.asked.get("step"),
+        to=list(standing.to),
+        by=standing.response.get("by"),
+        proceed=standing.response.get("proceed"),
+    )
