@@ -193,7 +193,7 @@ class Names:
 
     @property
     def audit(self) -> str:
-        """Stream of who was asked, and who decided what; bounded. Backends write it, too, so it lives in a partition."""
+        """Stream of who was asked, and who decided what; bounded. In a partition, since backends write it as well."""
         return self.pubsub("audit")
 
     @property
