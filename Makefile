@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+WORKERS ?= 3
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -15,7 +16,7 @@ run: $(VENV)/.installed-dev
 	@exec $(BIN)/fairlead dev $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 faults: $(VENV)/.installed-test
 	$(BIN)/python -m tests.faults $(ARGS)

