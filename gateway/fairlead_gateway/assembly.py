@@ -14,11 +14,11 @@ import structlog
 
 from fairlead import codes
 from fairlead.asking import Asks
-from fairlead.control import CloseOrder
+from fairlead.control import LookOrder, Order
 from fairlead.errors import Unavailable
 from fairlead.ingress import Ingress
 from fairlead.messages import SYSTEM
-from fairlead.names import Names
+from fairlead.names import Names, id_of, kind_of
 from fairlead.publisher import Publisher
 from fairlead.receipts import Receipts
 from fairlead.redis.shards import open_shards
@@ -41,8 +41,9 @@ from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.facts.leases import Leases
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
+from fairlead_gateway.facts.tasks import LOOK_SECONDS, TaskStates
 from fairlead_gateway.pool import Connection, ConnectionPool
-from fairlead_gateway.sessions import heartbeat, leaving, questions, seating
+from fairlead_gateway.sessions import heartbeat, leaving, questions, seating, stalling
 from fairlead_gateway.sessions.actions import RESERVED
 from fairlead_gateway.sessions.events import EventBus
 from fairlead_gateway.sessions.handlers import Handlers
@@ -86,7 +87,7 @@ class Assembly:
             settings.replay_memory_bytes,
             settings.history_size,
         )
-        interest = Interest(names, pool.is_needed, doubt=tracks.doubt, given_up=tracks.drop, place=place_in(shards))
+        interest = Interest(names, pool.is_needed, doubt=self._doubt, given_up=tracks.drop, place=place_in(shards))
         tasks = Tasks()
         publisher = Publisher(
             shards,
@@ -112,11 +113,13 @@ class Assembly:
             acks=Acks(lane, names),
             cursors=Cursors(lane, names),
             questions=Questions(lane, names, self.asks),
+            task_states=(task_states := TaskStates(lane, names, settings.task_stalled_seconds)),
             verifier=TokenVerifier.from_settings(settings),
             authorizer=first_yes(settings, shards, names),
             handlers=Handlers(RESERVED),
             events=EventBus(tasks),
             tasks=tasks,
+            states={"task": task_states.tell},
         )
         self.receipts = Receipts(shards, names, publisher, self._replies, timeout_seconds=PUBLISH_SECONDS)
         self.tickets = Tickets(shards, names, settings.jwt_leeway_seconds)
@@ -139,6 +142,7 @@ class Assembly:
         self._links = Links(shards, interest, relay.heard, lambda name: lane.call("PUBLISH", name, "1"), names, id)
         self._ingress = Ingress(shards, names, publisher, id)
         self._questions_due = Due(lane, names.all_asks_due(), turn=names.asks_turn)
+        self._tasks_due = Due(lane, names.all_tasks_due(), turn=names.tasks_turn, beat_seconds=LOOK_SECONDS)
         self.is_running = False
         self._turns_away = False
 
@@ -153,6 +157,8 @@ class Assembly:
         self._services.keep(partial(heartbeat.beat, self.replica), name="heartbeat")
         self._services.keep(self._ingress.run, name="ingress")
         self._services.keep(partial(self._questions_due.run, partial(questions.tend, self.replica)), name="questions")
+        self._services.keep(partial(self.replica.monitors.run, self.replica), name="monitors")
+        self._services.keep(partial(self._tasks_due.run, partial(stalling.look, self.replica)), name="stalled tasks")
 
     def turn_away(self) -> None:
         """Be ready no longer; whoever comes in spite of that is still let in."""
@@ -198,11 +204,21 @@ class Assembly:
 
     # -- what the parts ask of each other ----------------------------------------------------------
 
-    def _obey(self, channel: str, order: CloseOrder, spared: str) -> None:
-        """An order to whatever replica holds the members of *channel*: to close all but the one who is *spared*."""
+    def _obey(self, channel: str, order: Order, spared: str) -> None:
+        """An order to whatever replica holds the members of *channel*; who is *spared* is not closed."""
+        if isinstance(order, LookOrder):
+            if order.at == "tasks":
+                self.replica.monitors.look(self.replica, id_of(channel))
+            return
         for connection in self.replica.pool.everyone(channel):
             if f"connection:{connection.id}" != spared:
                 leaving.end_as(self.replica, connection, order.code, order.reason)
+
+    def _doubt(self, channel: str) -> None:
+        """Something may have been missed in *channel*."""
+        self.replica.tracks.doubt(channel)
+        if kind_of(channel) == "user":
+            self.replica.monitors.look(self.replica, id_of(channel))
 
     async def _reseat(self) -> None:
         """Our lease was lost, and with it what Redis knew of our connections: write all of them down again."""

@@ -48,7 +48,6 @@ class WebSocketManager(Sends[Sending], Questions):
     """
 
     def __init__(self, settings: Settings | None = None, *, host: str | None = None, port: int | None = None) -> None:
-        super().__init__(SYSTEM)
         given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
         self.settings = (settings or Settings()).model_copy(update=given)
         self._parts = Assembly(self.settings)
@@ -57,6 +56,7 @@ class WebSocketManager(Sends[Sending], Questions):
             self.settings.ask_timeout_seconds, self.settings.ask_on_timeout, self.settings.ask_danger_proceeds
         )
         replica = self._parts.replica
+        super().__init__(SYSTEM, replica.names)
         self.replica_id = replica.id
         self.pool = replica.pool
         self.dispatcher = self._parts.dispatcher
@@ -138,6 +138,9 @@ class WebSocketManager(Sends[Sending], Questions):
 
     def _say(self, channel: str, said: Sayable) -> Sending:
         return self._parts.replica.publisher.publish(channel, said)
+
+    def _say_after(self, first: tuple[str, Sayable], channel: str, said: Sayable) -> Sending:
+        return self._parts.replica.publisher.publish_after(first, channel, said)
 
     def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Sending:
         return self._parts.receipts.send(channel, envelope, ack_seconds)

@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     authorizer_cache_seconds: float = Field(10.0, ge=0)
     """How long an answer of the authorizer is remembered."""
 
+    task_operator_roles: CommaSeparated = ("admin",)
+    """Roles that may cancel every task that their claims let them watch; its owner always may."""
+
     direct_messages: bool = True
     """Whether any user with a token may send a message to any other; off, the authorizer is asked."""
 
@@ -185,6 +188,9 @@ class Settings(BaseSettings):
     ask_danger_proceeds: bool = False
     """Let dangerous questions that nobody answered proceed, too, where that is what an unanswered question comes to."""
 
+    task_stalled_seconds: float = Field(300.0, ge=0)
+    """How long a running task may say nothing before it has stalled, unless it says itself; 0 for any time."""
+
     # -- history ---------------------------------------------------------------------------------
 
     history_size: int = Field(256, ge=1, le=100_000)
@@ -219,7 +225,10 @@ class Settings(BaseSettings):
     insecure: CommaSeparated = ()
     """Rules of ``fairlead config check`` that are broken on purpose, by name."""
 
-    @field_validator("jwt_algorithms", "allowed_origins", "durable", "plugins", "demo", "insecure", mode="before")
+    @field_validator(
+        *("jwt_algorithms", "allowed_origins", "task_operator_roles", "durable", "plugins", "demo", "insecure"),
+        mode="before",
+    )
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fairlead.sends import Message
     from fairlead.sent import Acknowledger, Sent
     from fairlead.sync import SyncBackend, connect_sync
+    from fairlead.tasks import Task
 
 _WHERE = {
     "Acknowledger": "fairlead.sent",
@@ -44,6 +45,7 @@ _WHERE = {
     "Message": "fairlead.sends",
     "Sent": "fairlead.sent",
     "SyncBackend": "fairlead.sync",
+    "Task": "fairlead.tasks",
     "TaskStepResult": "fairlead.confirmation",
     "Unanswered": "fairlead.confirmation",
     "UserConfirmation": "fairlead.confirmation",
@@ -70,6 +72,7 @@ __all__ = [
     "RateLimited",
     "Sent",
     "SyncBackend",
+    "Task",
     "TaskStepResult",
     "TooLarge",
     "Unanswered",

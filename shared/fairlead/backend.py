@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from fairlead import presence
+from fairlead import presence, tasks
 from fairlead.asking import Asks
 from fairlead.batch import Batch
 from fairlead.confirmation import OnTimeout
@@ -27,6 +27,7 @@ from fairlead.redis.shards import Shards, open_shards
 from fairlead.replies import Replies
 from fairlead.sends import Sends, service
 from fairlead.sent import Fate, Sent
+from fairlead.tasks import Task
 
 Sending: TypeAlias = Coroutine[Any, Any, Sent]
 
@@ -102,9 +103,8 @@ class Backend(Sends[Sending], Questions):
         timeout_seconds: float = 5.0,
         policy: Policy = DEFAULT_POLICY,
     ) -> None:
-        super().__init__(service(name))
+        super().__init__(service(name), names)
         self._shards = shards
-        self._names = names
         self._publisher = publisher
         self._timeout_seconds = timeout_seconds
         self._replies = Replies(shards, names)
@@ -131,6 +131,12 @@ class Backend(Sends[Sending], Questions):
         batch = self._open_batch()
         return self._publisher.publish(channel, said) if batch is None else batch._say(channel, said)
 
+    def _say_after(self, first: tuple[str, Sayable], channel: str, said: Sayable) -> Sending:
+        batch = self._open_batch()
+        if batch is None:
+            return self._publisher.publish_after(first, channel, said)
+        return batch._say_after(first, channel, said)
+
     def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Sending:
         batch = self._open_batch()
         if batch is None:
@@ -149,7 +155,7 @@ class Backend(Sends[Sending], Questions):
         Receipts given inside know no more than their id until then. An exception inside means that nothing is
         sent; a message that Redis refuses raises at the end, after the others have been sent.
         """
-        batch = Batch(self._sender, _at_once)
+        batch = Batch(self, _at_once)
         token = self._batch.set(batch)
         try:
             yield batch
@@ -160,6 +166,33 @@ class Backend(Sends[Sending], Questions):
             self._batch.reset(token)
         answers = [self._publisher.post(channel, said) for channel, said in batch.end()]
         batch.settle([await _fate(answer) for answer in answers])
+
+    # -- tasks -----------------------------------------------------------------------------------
+
+    async def get_task(self, task_id: str | int) -> Task | None:
+        """A task as it stands; None where there is no such task, or not any more."""
+        return await self._ask(tasks.task_of(self._names, task_id))
+
+    async def is_cancelled(self, task_id: str | int) -> bool:
+        """Whether a task was cancelled; cheap enough to ask before every step."""
+        return await self._ask(tasks.is_cancelled(self._names, task_id))
+
+    async def cancel_task(self, task_id: str | int, *, by: str) -> Sent:
+        """
+        Cancel a task in the name of a user (ASK-5): who watches it and all devices of its owner are told, and its
+        questions are closed. Doing it again is harmless.
+
+        :raises NotFound: there is no such task, or not any more.
+        :raises Conflict: it has ended otherwise.
+        """
+        sent = await self._publisher.publish(
+            tasks.task_channel(task_id), tasks.cancel(self._names, task_id, by, sender=self._sender)
+        )
+        task = await self.get_task(task_id)
+        if task is not None and task.owner and task.cancelled_by:
+            await self._publisher.publish(*tasks.cancelled_notice(task.id, task.owner, task.cancelled_by, task.version))
+        await self._asks.cancel_of_task(str(task_id))
+        return sent
 
     # -- who may come in, who is there -----------------------------------------------------------
 

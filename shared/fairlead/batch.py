@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from fairlead.envelope import Envelope
 from fairlead.errors import Conflict, FairleadError, InvalidMessage
@@ -18,20 +19,31 @@ class Batch(Sends[Receipt]):
     `sent` holds the receipts in the order of sending; they know more than their id when the batch has ended.
     """
 
-    def __init__(self, sender: str, give: Callable[[Sent], Receipt]) -> None:
-        super().__init__(sender)
+    def __init__(self, sends: Sends[Any], give: Callable[[Sent], Receipt]) -> None:
+        """:param sends: what it is a batch of."""
+        super().__init__(sends._sender, sends._names)
         self.sent: list[Sent] = []
         self.is_open = True
         self._give = give
         self._messages: list[tuple[str, Sayable]] = []
+        self._receipts: list[Sent] = []
 
     def _say(self, channel: str, said: Sayable) -> Receipt:
+        receipt = self._take(channel, said)
+        self.sent.append(receipt)
+        return self._give(receipt)
+
+    def _say_after(self, first: tuple[str, Sayable], channel: str, said: Sayable) -> Receipt:
+        self._take(*first)
+        return self._say(channel, said)
+
+    def _take(self, channel: str, said: Sayable) -> Sent:
         if not self.is_open:
             raise Conflict("this batch has ended")
         receipt = Sent(said.id)
-        self.sent.append(receipt)
+        self._receipts.append(receipt)
         self._messages.append((channel, said))
-        return self._give(receipt)
+        return receipt
 
     def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Receipt:
         raise InvalidMessage("a batch does not wait: send a message that requires_ack outside of it")
@@ -43,7 +55,7 @@ class Batch(Sends[Receipt]):
 
     def settle(self, fates: list[Fate | FairleadError]) -> None:
         """Fill the receipts; the first refusal raises, after all have been filled."""
-        for receipt, fate in zip(self.sent, fates, strict=True):
+        for receipt, fate in zip(self._receipts, fates, strict=True):
             receipt.settle(fate)
         for fate in fates:
             if isinstance(fate, FairleadError):
@@ -52,5 +64,5 @@ class Batch(Sends[Receipt]):
     def abandon(self) -> None:
         """Take nothing more and send nothing."""
         self.is_open = False
-        for receipt in self.sent:
+        for receipt in self._receipts:
             receipt.settle(Conflict("its batch ended with an exception; nothing was sent", message_id=receipt.id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from fairlead.codec import from_json, to_json
 from fairlead.codes import CLOSES
@@ -23,6 +23,21 @@ class CloseOrder(NamedTuple):
     """As a close frame carries it, see `fairlead.codes.Close.reason`."""
 
 
+class LookOrder(NamedTuple):
+    """Look again at what there is of the user whose channel this is; what is true is not in the order."""
+
+    at: str
+    """``tasks``."""
+
+
+Order: TypeAlias = CloseOrder | LookOrder
+
+
+def look_order(at: str) -> Envelope:
+    """The order to look at what a user has; publish it with ``durable=False``: who comes later looks anyway."""
+    return Envelope(uuid7(), TYPE, to_json({"op": "look", "at": at}), "", CONTROL)
+
+
 def close_order(code: int, reason: str, *, exclude: str = "") -> Envelope:
     """
     The order to close with *code*; publish it with ``durable=False``: it is for those who are here now.
@@ -35,7 +50,7 @@ def close_order(code: int, reason: str, *, exclude: str = "") -> Envelope:
     return Envelope(uuid7(), TYPE, frame, exclude, CONTROL)
 
 
-def parse(envelope: Envelope) -> CloseOrder | None:
+def parse(envelope: Envelope) -> Order | None:
     """
     The order in *envelope*; None for a message to clients, and for orders of a later version.
 
@@ -50,6 +65,8 @@ def parse(envelope: Envelope) -> CloseOrder | None:
     match order:
         case {"op": "close", "code": int(code), "reason": str(reason)} if code in CODES:
             return CloseOrder(code, reason)
-        case {"op": str(op)} if op != "close":
+        case {"op": "look", "at": str(at)}:
+            return LookOrder(at)
+        case {"op": str(op)} if op not in ("close", "look"):
             return None
     raise InvalidMessage("a malformed order")

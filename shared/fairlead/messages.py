@@ -110,10 +110,15 @@ def rfc3339(moment: datetime) -> str:
     return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+def rfc3339_ms(milliseconds: int) -> str:
+    """As `rfc3339`, for milliseconds since 1970."""
+    seconds, millis = divmod(milliseconds, 1000)
+    return f"{_to_the_second(seconds)}.{millis:03d}Z"
+
+
 def now() -> str:
     """The time, as messages carry it."""
-    seconds, millis = divmod(time_ns() // 1_000_000, 1000)
-    return f"{_to_the_second(seconds)}.{millis:03d}Z"
+    return rfc3339_ms(time_ns() // 1_000_000)
 
 
 @lru_cache(maxsize=2)

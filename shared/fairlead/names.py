@@ -148,6 +148,22 @@ class Names:
         """Sorted set: questions that a user or role has yet to answer, or that belong to a task, by deadline (ms)."""
         return self.pubsub(channel) + ":asks"
 
+    def task(self, task_id: str) -> str:
+        """Hash of what is known of a task: its fields as JSON, and ours, which begin with ``@``."""
+        return self.pubsub(f"task:{task_id}") + ":state"
+
+    def tasks_due(self, task_id: str) -> str:
+        """Sorted set: running tasks of the same partition as this one, by when to look whether one has stalled (ms)."""
+        return f"{self.prefix}:{{{partition_of(f'task:{task_id}')}}}:tasks:due"
+
+    def all_tasks_due(self) -> list[str]:
+        """`tasks_due` of every partition."""
+        return [f"{self.prefix}:{{{partition}}}:tasks:due" for partition in range(PARTITIONS)]
+
+    def tasks(self, user_id: str) -> str:
+        """Sorted set of the tasks that a user owns, by when that was said last (ms); bounded."""
+        return self.pubsub(f"user:{user_id}") + ":tasks"
+
     def replies(self, waiter: str) -> str:
         """Stream on which one process, or one call of it, is told that what it waits for has happened; bounded."""
         return f"{self.prefix}:{{{partition_of(waiter)}}}:replies:{waiter}"
@@ -195,6 +211,11 @@ class Names:
     def audit(self) -> str:
         """Stream of who was asked, and who decided what; bounded. In a partition, since backends write it as well."""
         return self.pubsub("audit")
+
+    @property
+    def tasks_turn(self) -> str:
+        """Taken by the replica whose turn it is to look for tasks that have stalled."""
+        return f"{self.prefix}:{{fleet}}:tasks:turn"
 
     @property
     def layout(self) -> str:

@@ -17,6 +17,9 @@ SEEN_IDS: Final = 10_000
 SEEN_SECONDS: Final = 300
 """How long after the last message it remembers them."""
 
+TASK_MESSAGES: Final = 32
+"""Messages kept at most for a task: who comes is told its state first, and only who was away shortly misses some."""
+
 BATCH_MESSAGES: Final = 1024
 """Messages that go to Redis before their answers are read."""
 
@@ -46,17 +49,19 @@ class Publications:
     ) -> None:
         verb = "SPUBLISH" if is_sharded else "PUBLISH"
         self._durable = frozenset(durable)
-        constants = bulk(history_size, history_ttl_seconds, SEEN_IDS, SEEN_SECONDS)
-        unkept = bulk(0, history_ttl_seconds, SEEN_IDS, SEEN_SECONDS)
+
+        def history(channel: str, messages: int) -> bytes:
+            kept = min(messages, TASK_MESSAGES) if kind_of(channel) == "task" else messages
+            return bulk(kept, history_ttl_seconds, SEEN_IDS, SEEN_SECONDS)
 
         @lru_cache(maxsize=8192)
         def keys(channel: str) -> bytes:
-            return bulk(*names.of_durable(channel), names.pubsub(channel)) + constants
+            return bulk(*names.of_durable(channel), names.pubsub(channel)) + history(channel, history_size)
 
         @lru_cache(maxsize=8192)
         def parts(channel: str) -> tuple[bytes, bytes]:
-            history = constants if kind_of(channel) in self._durable else unkept
-            return bulk(*names.of_durable(channel)), bulk(names.pubsub(channel)) + history
+            kept = history_size if kind_of(channel) in self._durable else 0
+            return bulk(*names.of_durable(channel)), bulk(names.pubsub(channel)) + history(channel, kept)
 
         @lru_cache(maxsize=8192)
         def head(channel: str) -> bytes:

@@ -77,6 +77,11 @@ class Publisher:
         """
         return await self.post(channel, said, durable=durable)
 
+    async def publish_after(self, first: tuple[str, Sayable], channel: str, said: Sayable) -> Sent:
+        """As `publish`, in one round trip with *first*; raises what either of them does."""
+        _, sent = await asyncio.gather(self.post(*first), self.post(channel, said))
+        return sent
+
     def post(self, channel: str, said: Sayable, *, durable: bool | None = None) -> asyncio.Future[Sent]:
         """As `publish`, at once and without a coroutine: calls in a row are published in that order."""
         partition = partition_of(channel)

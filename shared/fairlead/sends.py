@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Generic, TypeAlias, TypedDict, TypeVar, Unpack
 
+from fairlead import tasks
 from fairlead.acks import ACK_SECONDS, checked_seconds
 from fairlead.envelope import Envelope
 from fairlead.messages import SYSTEM, checked_sender, push
-from fairlead.names import BROADCAST, channel, checked_channel, checked_id
+from fairlead.names import BROADCAST, Names, channel, checked_channel, checked_id
 from fairlead.publication import Sayable
+from fairlead.tasks import TaskStatus
 
 Receipt = TypeVar("Receipt", covariant=True)
 """What a send gives: a `Sent`, or something to await that gives one."""
@@ -47,12 +49,17 @@ class Sends(ABC, Generic[Receipt]):
     :param sender: whom messages come from when they do not say so themselves.
     """
 
-    def __init__(self, sender: str) -> None:
+    def __init__(self, sender: str, names: Names) -> None:
         self._sender = sender
+        self._names = names
 
     @abstractmethod
     def _say(self, channel: str, said: Sayable) -> Receipt:
         """Send on its way what has been checked."""
+
+    @abstractmethod
+    def _say_after(self, first: tuple[str, Sayable], channel: str, said: Sayable) -> Receipt:
+        """As `_say`, in one round trip with *first*, whose own receipt nobody needs; either may fail both."""
 
     @abstractmethod
     def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Receipt:
@@ -102,6 +109,66 @@ class Sends(ABC, Generic[Receipt]):
     def broadcast(self, message: Message, **options: Unpack[Options]) -> Receipt:
         """Send to everybody who is connected at this moment."""
         return self.send(BROADCAST, message, **options)
+
+    # -- tasks -------------------------------------------------------------------------------------
+
+    def update_task(
+        self,
+        task_id: str | int,
+        *,
+        status: TaskStatus | None = None,
+        progress: float | None = None,
+        step: str | int | None = None,
+        current_device: str | int | None = None,
+        total_devices: int | None = None,
+        completed_devices: int | None = None,
+        message: str | None = None,
+        owner: str | None = None,
+        watchers: Iterable[str] | None = None,
+        stalled_after: float | None = None,
+        ephemeral: bool = False,
+        message_id: str | None = None,
+        **extra: object,
+    ) -> Receipt:
+        """
+        Say how far a task has come, to whoever watches it (ST-2). What is not given stays as it was.
+
+        A task begins with its first update, ``running`` unless that says otherwise, and has ended with ``completed``,
+        ``failed`` or ``cancelled``: then the same status again is a duplicate, and everything else a `Conflict`.
+
+        :param progress: percent.
+        :param owner: the user it is done for, who may watch and cancel it; stays the same. Enough to be said once.
+        :param watchers: other users who may watch it, in place of those named before.
+        :param stalled_after: seconds of silence after which a running task has stalled; 0 for never. None for what was
+            said before, or else what ``FAIRLEAD_TASK_STALLED_SECONDS`` says.
+        :param ephemeral: at most once for those who watch now, and not in the history; the state holds it all the same.
+        :param extra: fields of your own, which clients get beside the others.
+        """
+        fields = {
+            "status": status,
+            "progress": progress,
+            "step": step,
+            "current_device": current_device,
+            "total_devices": total_devices,
+            "completed_devices": completed_devices,
+            "message": message,
+            **extra,
+        }
+        change = tasks.update(
+            self._names,
+            task_id,
+            fields,
+            sender=self._sender,
+            message_id=message_id,
+            owner=owner,
+            watchers=watchers,
+            stalled_after=stalled_after,
+            ephemeral=ephemeral,
+        )
+        name = tasks.task_channel(task_id)
+        if owner is None:
+            return self._say(name, change)
+        return self._say_after(tasks.own(self._names, owner, task_id), name, change)
 
 
 def service(name: str) -> str:

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from fairlead import presence
+from fairlead import presence, tasks
 from fairlead.batch import Batch
 from fairlead.confirmation import OnTimeout
 from fairlead.envelope import Envelope
+from fairlead.errors import FairleadError
 from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, Question
 from fairlead.publication import Publications, Sayable
@@ -24,6 +25,7 @@ from fairlead.sync_asking import SyncAsks
 from fairlead.sync_publisher import SyncPublisher
 from fairlead.sync_questions import SyncQuestions
 from fairlead.sync_receipts import SyncReceipts
+from fairlead.tasks import Task
 
 
 def connect_sync(
@@ -73,9 +75,8 @@ class SyncBackend(Sends[Sent], SyncQuestions):
         timeout_seconds: float = 5.0,
         policy: Policy = DEFAULT_POLICY,
     ) -> None:
-        super().__init__(service(name))
+        super().__init__(service(name), names)
         self._shards = shards
-        self._names = names
         self._publisher = publisher
         self._timeout_seconds = timeout_seconds
         self._receipts = SyncReceipts(shards, names, publisher, timeout_seconds=timeout_seconds)
@@ -101,6 +102,16 @@ class SyncBackend(Sends[Sent], SyncQuestions):
             return batch._say(channel, said)
         return Sent(said.id, self._publisher.publish(channel, said))
 
+    def _say_after(self, first: tuple[str, Sayable], channel: str, said: Sayable) -> Sent:
+        batch = self._open_batch()
+        if batch is not None:
+            return batch._say_after(first, channel, said)
+        fates = self._publisher.publish_all([first, (channel, said)])
+        for fate in fates:
+            if isinstance(fate, FairleadError):
+                raise fate
+        return Sent(said.id, fates[-1])
+
     def _say_and_wait(self, channel: str, envelope: Envelope, ack_seconds: float) -> Sent:
         batch = self._open_batch()
         if batch is None:
@@ -114,7 +125,7 @@ class SyncBackend(Sends[Sent], SyncQuestions):
     @contextmanager
     def batch(self) -> Iterator[Batch[Sent]]:
         """Send what this thread sends inside in one round trip, at the end; as `Backend.batch`."""
-        batch, outer = Batch(self._sender, _at_once), getattr(self._thread, "batch", None)
+        batch, outer = Batch(self, _at_once), getattr(self._thread, "batch", None)
         self._thread.batch = batch
         try:
             yield batch
@@ -124,6 +135,26 @@ class SyncBackend(Sends[Sent], SyncQuestions):
         finally:
             self._thread.batch = outer
         batch.settle(self._publisher.publish_all(batch.end()))
+
+    # -- tasks -----------------------------------------------------------------------------------
+
+    def get_task(self, task_id: str | int) -> Task | None:
+        """A task as it stands; None where there is no such task, or not any more."""
+        return self._ask(tasks.task_of(self._names, task_id))
+
+    def is_cancelled(self, task_id: str | int) -> bool:
+        """Whether a task was cancelled; cheap enough to ask before every step."""
+        return self._ask(tasks.is_cancelled(self._names, task_id))
+
+    def cancel_task(self, task_id: str | int, *, by: str) -> Sent:
+        """As `fairlead.backend.Backend.cancel_task`."""
+        change = tasks.cancel(self._names, task_id, by, sender=self._sender)
+        sent = Sent(change.id, self._publisher.publish(tasks.task_channel(task_id), change))
+        task = self.get_task(task_id)
+        if task is not None and task.owner and task.cancelled_by:
+            self._publisher.publish(*tasks.cancelled_notice(task.id, task.owner, task.cancelled_by, task.version))
+        self._asks.cancel_of_task(str(task_id))
+        return sent
 
     # -- who may come in, who is there -----------------------------------------------------------
 

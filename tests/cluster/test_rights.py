@@ -39,6 +39,9 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "typing": {"session_id": "s2", "is_typing": True},
     "confirm": {"callback_id": "none", "proceed": True},
     "list_confirms": {},
+    "subscribe_task": {"task_id": "k"},
+    "cancel": {"task_id": "k"},
+    "unsubscribe_task": {"task_id": "k"},
     "presence": {"channel": "session:s2"},
     "leave_session": {"session_id": "s2"},
     "refresh": {"token": token("ann")},
@@ -103,7 +106,7 @@ async def test_everything_that_replicas_and_backends_do_is_allowed(binary: str, 
         async with administrator(server) as admin:
             with follower, replicas(2, url_of(server, "gateway"), PREFIX, **settings) as fleet:
                 await _replicated(admin)
-                await _clients_say_all_there_is(fleet)
+                await _clients_say_all_there_is(fleet, server)
                 await _backends_send_all_there_is(fleet[0], server)
                 await _other_languages_write(fleet[0], server, admin)
                 await _scripts_are_loaded_again(fleet[0], admin)
@@ -122,7 +125,9 @@ async def _replicated(admin: Redis) -> None:
             pass
 
 
-async def _clients_say_all_there_is(fleet: list[Replica]) -> None:
+async def _clients_say_all_there_is(fleet: list[Replica], server: Server) -> None:
+    async with fairlead.connect(url_of(server, "backend"), prefix=PREFIX) as fl:
+        await fl.update_task("k", owner="ann", stalled_after=0.1)
     assert {*ACTIONS, "connect", "pong"} == RESERVED, "every action belongs into the table of this test"
     async with connected(fleet[0].url, "ann") as ann, connected(fleet[1].url, "ben") as ben:
         await ben.ask("join_session", session_id="s2")
@@ -133,7 +138,7 @@ async def _clients_say_all_there_is(fleet: list[Replica]) -> None:
         assert (await ann.ask("message", to="user:ben", content="to a user"))["offset"]
         async with connected(fleet[0].url, "ann"), connected(fleet[1].url, "ann"):
             assert (await ann.closed())[0] == 4009, "evicted from another replica"
-    for path in ("/ws/chat/session/s", "/ws/instance/i"):
+    for path in ("/ws/chat/session/s", "/ws/instance/i", "/ws/monitor/tasks"):
         async with connected(fleet[0].http.replace("http", "ws") + path, "cho"):
             pass
     async with client(fleet[0].url + "?wait=connect") as late:
@@ -163,6 +168,7 @@ async def _backends_send_all_there_is(replica: Replica, server: Server) -> None:
             assert "fay" in await fl.online_users()
             assert [member.user_id for member in await fl.presence("session:s3")] == ["fay"]
             await fl.revoke_session("s3", ["fay"])
+            await _update_tasks(fl, fay)
         with fairlead.connect_sync(url, name="tests", **options) as sync:
             await asyncio.to_thread(_send_all_sync, sync)
         await fay.until("sync")
@@ -191,6 +197,18 @@ async def _send_all(fl: Backend, fay: Client) -> None:
         await fl.send_to_user("fay", message)
         await fl.send_to_topic("t", message)
     assert await fl.is_online("fay")
+
+
+async def _update_tasks(fl: Backend, fay: Client) -> None:
+    await fl.update_task("k2", owner="fay", progress=5, stalled_after=0.1)
+    for _ in range(2):
+        await fl.update_task("k2", **{f"f{number}": number for number in range(50)})
+    assert (await fay.ask("subscribe_task", task_id="k2"))["task"]["progress"] == 5
+    await fay.until("task_stalled")
+    await fl.update_task("k2", progress=6, ephemeral=True)
+    await fl.cancel_task("k2", by="fay")
+    assert await fl.is_cancelled("k2")
+    assert await fl.get_task("k2")
 
 
 def _send_all_sync(fl: SyncBackend) -> None:

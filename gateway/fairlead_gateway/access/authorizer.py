@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, Literal, Protocol
 
 import orjson
@@ -19,12 +19,13 @@ from fairlead_gateway.access.remembered import Remembered
 from fairlead_gateway.access.service import Service
 from fairlead_gateway.settings import Settings
 
-Verb = Literal["join", "subscribe", "write"]
+Verb = Literal["join", "subscribe", "write", "cancel"]
 
 OPENED_BY_CLAIMS: Final = {
     "join": frozenset({"broadcast", "user", "session", "instance", "topic", "task", "device"}),
     "subscribe": frozenset({"broadcast", "user", "session", "instance", "topic", "task", "device"}),
     "write": frozenset({"user", "session", "instance", "device"}),
+    "cancel": frozenset(),
 }
 """The kinds of channel for which a claim gives leave: topics, tasks and broadcasts are only listened to."""
 
@@ -74,6 +75,36 @@ class RedisMembers:
             members = self._names.members(id_of(channel))
             (is_member,) = await self._shards.ask(("SISMEMBER", members, identity.user_id))
             return bool(is_member)
+
+
+class TaskOwners:
+    """
+    Whoever a task is done for may watch and cancel it, and whoever is named as a watcher may watch.
+
+    :param operators: roles that may also cancel what their claims let them watch.
+    """
+
+    def __init__(self, redis: Redis | Shards, names: Names, operators: Collection[str]) -> None:
+        self._shards = shards_of(redis)
+        self._names = names
+        self._operators = operators
+
+    def decide_now(self, identity: Identity, verb: Verb, channel: str) -> bool | None:
+        if kind_of(channel) != "task" or verb == "write":
+            return False
+        is_operator = verb == "cancel" and identity.role in self._operators and identity.claims_allow(channel)
+        return True if is_operator else None
+
+    async def allows(self, identity: Identity, verb: Verb, channel: str) -> bool:
+        known = self.decide_now(identity, verb, channel)
+        if known is not None:
+            return known
+        async with asking_redis():
+            command = ("HMGET", self._names.task(id_of(channel)), "@owner", "@watchers")
+            ((owner, watchers),) = await self._shards.ask(command)
+        if owner is not None and owner.decode() == identity.user_id:
+            return True
+        return verb != "cancel" and watchers is not None and identity.user_id in orjson.loads(watchers)
 
 
 class HttpAuthorizer:
@@ -143,14 +174,16 @@ class FirstYes:
 
 def first_yes(settings: Settings, redis: Redis | Shards, names: Names) -> FirstYes:
     """
-    What the operator asked for: the token's claims, then the HTTP service if there is one, else the members in Redis.
+    What the operator asked for: the token's claims, then whose a task is, then the HTTP service if there is one, else
+    the members in Redis.
 
     :raises ValueError: the service's address is none that may be asked.
     """
+    owners = TaskOwners(redis, names, settings.task_operator_roles)
     if not settings.authorizer_url:
-        return FirstYes(ClaimsAuthorizer(), RedisMembers(redis, names))
+        return FirstYes(ClaimsAuthorizer(), owners, RedisMembers(redis, names))
     service = Service(settings.authorizer_url, "FAIRLEAD_AUTHORIZER_URL")
-    return FirstYes(ClaimsAuthorizer(), HttpAuthorizer(service, settings.authorizer_cache_seconds))
+    return FirstYes(ClaimsAuthorizer(), owners, HttpAuthorizer(service, settings.authorizer_cache_seconds))
 
 
 def _allowed(body: bytes) -> bool:

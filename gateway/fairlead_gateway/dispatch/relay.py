@@ -7,7 +7,7 @@ from collections.abc import Callable
 import orjson
 import structlog
 
-from fairlead.control import CloseOrder, parse
+from fairlead.control import Order, parse
 from fairlead.envelope import CONTROL, Envelope, Opened, opened, with_offset
 from fairlead.errors import FairleadError, InvalidMessage
 from fairlead.messages import push
@@ -28,7 +28,7 @@ class Relay:
         interest: Interest,
         dispatcher: MessageDispatcher,
         tracks: Tracks,
-        obey: Callable[[str, CloseOrder, str], None],
+        obey: Callable[[str, Order, str], None],
         probed: Callable[[bytes], None],
         traces: bool = False,
     ) -> None:

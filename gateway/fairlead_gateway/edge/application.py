@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, WebSocketRoute, compile_path
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-PATHS: Final = (
-    "/ws",
-    "/ws/chat",
-    "/ws/chat/session/{session_id}",
-    "/ws/instance/{name}",
-)
-"""Where clients connect; the parameters are those of `fairlead_gateway.sessions.opening.Place`."""
+PATHS: Final[Mapping[str, Mapping[str, str]]] = {
+    "/ws": {},
+    "/ws/chat": {},
+    "/ws/chat/session/{session_id}": {},
+    "/ws/instance/{name}": {},
+    "/ws/monitor/tasks": {"monitor": "tasks"},
+}
+"""Where clients connect, and what such a path says by itself; see `fairlead_gateway.sessions.opening.Place`."""
 
-_PATTERNS: Final = tuple(compile_path(path)[0] for path in PATHS)
+_PATTERNS: Final = tuple((compile_path(path)[0], said) for path, said in PATHS.items())
 
 
 class Application(Starlette):
@@ -29,7 +30,10 @@ class Application(Starlette):
     """
 
     def __init__(self, endpoint: ASGIApp, routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> None:
-        super().__init__(routes=[*(WebSocketRoute(path, endpoint) for path in PATHS), *routes], lifespan=lifespan)
+        super().__init__(
+            routes=[*(WebSocketRoute(path, _Place(endpoint, said)) for path, said in PATHS.items()), *routes],
+            lifespan=lifespan,
+        )
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,7 +47,18 @@ class Application(Starlette):
 def _parameters(scope: Scope) -> dict[str, str] | None:
     """The path parameters of a WebSocket for us, or None."""
     path = scope["path"].removeprefix(scope.get("root_path", ""))
-    for pattern in _PATTERNS:
+    for pattern, said in _PATTERNS:
         if (match := pattern.match(path)) is not None:
-            return match.groupdict()
+            return {**match.groupdict(), **said}
     return None
+
+
+class _Place:
+    """The endpoint, told what a path says by itself; a class, since Starlette takes functions for something else."""
+
+    def __init__(self, endpoint: ASGIApp, said: Mapping[str, str]) -> None:
+        self._endpoint = endpoint
+        self._said = said
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._endpoint({**scope, "path_params": {**scope["path_params"], **self._said}}, receive, send)

@@ -170,7 +170,7 @@ def _anonymous() -> Identity:
 
 def _place(scope: Scope) -> Place:
     parameters = scope.get("path_params", {})
-    place = Place(parameters.get("session_id", ""), parameters.get("name", ""))
+    place = Place(parameters.get("session_id", ""), parameters.get("name", ""), parameters.get("monitor", ""))
     try:
         place.channels  # noqa: B018
     except InvalidMessage as error:

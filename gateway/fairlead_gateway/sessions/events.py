@@ -28,6 +28,8 @@ EVENTS: Final = (
     "question_answered",
     "question_timed_out",
     "question_cancelled",
+    "task_cancelled",
+    "task_stalled",
     "error",
 )
 """What the gateway itself says; applications may emit names of their own."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-.:@]{1,128}$")]
+TaskId = Annotated[Id, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 ChannelName = Annotated[str, StringConstraints(min_length=1, max_length=160)]
 MessageId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-.:]{1,64}$")]
@@ -97,6 +98,12 @@ class Confirm(Action):
 
 class ListConfirms(Action):
     pass
+
+
+class TaskAction(Action):
+    """What is asked about one task; source document 4 counts its tasks, so that a number is taken for its digits."""
+
+    task_id: TaskId
 
 
 class Presence(Action):

@@ -15,6 +15,7 @@ from fairlead.ids import uuid7
 from fairlead.messages import now as timestamp
 from fairlead.names import channel as channel_name
 from fairlead.names import checked_channel, kind_of
+from fairlead.tasks import task_channel
 from fairlead_gateway.access.authorizer import Verb
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.dispatch.dispatcher import finish
@@ -44,6 +45,8 @@ class Place(NamedTuple):
 
     session_id: str = ""
     instance: str = ""
+    monitor: str = ""
+    """``tasks`` for a connection that watches all tasks of its user."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -84,11 +87,12 @@ async def open_connection(
     """
     await _ensure_allowed(replica, identity, place.channels)
     back, denied = await _coming_back(replica, identity, place, recover)
-    extra = place.channels + back
+    tasks = await _tasks(replica, identity, place.channels + back) if place.monitor else ()
+    extra = place.channels + back + tasks
     if len(replica.pool) >= replica.settings.max_connections:
         raise Refused(codes.REPLICA_FULL, "this replica holds all the connections it may")
     connection = Connection(uuid7(), identity, socket, format, Meter(), time.time())
-    connection.session_id, connection.instance = place
+    connection.session_id, connection.instance = place.session_id, place.instance
     _enter(replica, connection, extra)
     try:
         asked = replica.questions.ask_for(questions.asked_of(connection))
@@ -102,6 +106,8 @@ async def open_connection(
     except BaseException:
         leaving.gone(replica, connection, codes.INTERNAL_ERROR.code, "not opened")
         raise
+    if place.monitor:
+        replica.monitors.add(connection, tasks)
     shown = (f"user:{connection.user_id}", *extra)
     positions = seating.told({name: one for name, one in caught.items() if name in shown or one.position.epoch})
     return Greeting(connection, _established(replica, connection, positions | denied, ref), caught, is_asked)
@@ -129,6 +135,8 @@ def settle(replica: Replica, greeting: Greeting) -> None:
     replica.events.emit("connection", connection_id=connection.id, user_id=connection.user_id)
     if greeting.is_asked:
         replica.tasks.start(questions.show_again(replica, connection), name="open questions")
+    # A task may have begun after the others were asked for, and before the user's channel was heard.
+    replica.monitors.look(replica, connection.user_id)
     for channel in connection.channels:
         if kind_of(channel) == "session":
             news = seating.announce(replica, connection, "session_joined", channel)
@@ -173,6 +181,16 @@ async def _coming_back(
         limit = replica.settings.max_channels_per_connection
         raise Refused(codes.BAD_REQUEST, f"a connection may hear {limit} channels")
     return tuple(back), denied
+
+
+async def _tasks(replica: Replica, identity: Identity, others: Sequence[str]) -> tuple[str, ...]:
+    """The channels of the current tasks of a user, the latest first, as many as there is room for beside *others*."""
+    try:
+        current = [task_channel(task) for task in await replica.task_states.current(identity.user_id)]
+    except Unavailable as error:
+        raise Refused(codes.INTERNAL_ERROR, error.message) from None
+    room = replica.settings.max_channels_per_connection - len(others)
+    return tuple([name for name in current if name not in others][:room])
 
 
 def _enter(replica: Replica, connection: Connection, extra: tuple[str, ...]) -> None:

@@ -16,11 +16,13 @@ from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.cursors import Cursors
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
+from fairlead_gateway.facts.tasks import TaskStates
 from fairlead_gateway.monitor.monitor import Counters
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.pool.wheel import Wheel
 from fairlead_gateway.sessions.events import EventBus
 from fairlead_gateway.sessions.handlers import Handlers
+from fairlead_gateway.sessions.monitors import Monitors
 from fairlead_gateway.sessions.tasks import Tasks
 from fairlead_gateway.sessions.voice import Voice
 from fairlead_gateway.settings import Settings
@@ -46,6 +48,7 @@ class Replica:
     acks: Acks
     cursors: Cursors
     questions: Questions
+    task_states: TaskStates
     verifier: TokenVerifier
     authorizer: Authorizer
     handlers: Handlers[Any]
@@ -56,6 +59,7 @@ class Replica:
     states: Mapping[str, State] = field(default_factory=dict)
     """By kind of channel: what newcomers are told first."""
 
+    monitors: Monitors = field(default_factory=Monitors)
     voice: Voice = field(default_factory=Voice)
     heartbeats: Wheel[Connection] = field(default_factory=Wheel)
     """By loop second."""

@@ -21,6 +21,7 @@ from fairlead_gateway.access.authorizer import (
     FirstYes,
     HttpAuthorizer,
     RedisMembers,
+    TaskOwners,
     Verb,
     first_yes,
 )
@@ -59,7 +60,7 @@ def test_every_verb_has_its_kinds_of_channel() -> None:
 def test_without_a_claim_nothing_is_allowed_but_to_hear_broadcasts(verb: Verb, channel: str) -> None:
     allowed = ClaimsAuthorizer().decide_now(NOBODY, verb, channel)
 
-    assert allowed is (channel == "broadcast" and verb != "write")
+    assert allowed is (channel == "broadcast" and verb in ("join", "subscribe"))
 
 
 @pytest.mark.parametrize(("verb", "channel"), QUESTIONS)
@@ -67,6 +68,7 @@ def test_with_every_claim_a_connection_of_others_stays_closed_and_broadcasts_are
     verb: Verb, channel: str
 ) -> None:
     closed = {"connection:x"} | ({"broadcast", "topic:x", "task:x"} if verb == "write" else set())
+    closed |= {*CHANNELS, "broadcast"} if verb == "cancel" else set()
 
     assert ClaimsAuthorizer().decide_now(EVERYTHING, verb, channel) is (channel not in closed)
 
@@ -78,8 +80,8 @@ async def test_a_member_of_a_session_may_join_and_speak_and_others_may_not(redis
     await redis.sadd(names.members("s1"), "ada")
     members = FirstYes(ClaimsAuthorizer(), RedisMembers(redis, names))
 
-    assert [await members.allows(ADA, verb, "session:s1") for verb in VERBS] == [True, True, True]
-    assert [await members.allows(ADA, verb, "session:s2") for verb in VERBS] == [False, False, False]
+    assert [await members.allows(ADA, verb, "session:s1") for verb in VERBS] == [True] * len(VERBS)
+    assert [await members.allows(ADA, verb, "session:s2") for verb in VERBS] == [False] * len(VERBS)
     assert not await members.allows(Identity("bob"), "join", "session:s1")
 
 
@@ -100,6 +102,41 @@ async def test_a_membership_that_was_taken_back_is_gone_at_once(redis: Redis, na
     await redis.srem(names.members("s1"), "ada")
 
     assert not await members.allows(ADA, "join", "session:s1")
+
+
+# -- whose a task is -------------------------------------------------------------------------------
+
+MAY = {
+    "ada": {"join": True, "subscribe": True, "write": False, "cancel": True},
+    "bob": {"join": True, "subscribe": True, "write": False, "cancel": False},
+    "eve": {"join": False, "subscribe": False, "write": False, "cancel": False},
+}
+
+
+@pytest.mark.parametrize("user", MAY)
+async def test_owners_watch_and_cancel_and_watchers_watch(redis: Redis, names: Names, user: str) -> None:
+    await redis.hset(names.task("t1"), mapping={"@owner": "ada", "@watchers": '["bob","carl"]'})
+    owners = TaskOwners(redis, names, ("admin",))
+    identity = Identity(user, "admin")
+
+    assert {verb: await owners.allows(identity, verb, "task:t1") for verb in VERBS} == MAY[user]
+    assert not any([await owners.allows(identity, verb, "task:t2") for verb in VERBS])
+
+
+async def test_an_operator_cancels_what_the_claims_let_them_watch_without_asking(names: Names) -> None:
+    nowhere = Redis(port=1, retry=Retry(NoBackoff(), 0))
+    owners = TaskOwners(nowhere, names, ("admin", "boss"))
+
+    def decided(role: str, pattern: str, verb: Verb = "cancel") -> bool | None:
+        return owners.decide_now(Identity("eve", role, {"tasks": (pattern,)}), verb, "task:t1")
+
+    assert [decided(role, pattern) for role, pattern in product(("admin", "boss"), ("*", "t1", "t-*"))] == [
+        *(True, True, None),
+        *(True, True, None),
+    ]
+    assert [decided("clerk", "*"), decided("", "*"), decided("admin", "*", "subscribe")] == [None] * 3
+    assert [owners.decide_now(EVERYTHING, verb, "session:x") for verb in VERBS] == [False] * len(VERBS)
+    await nowhere.aclose()
 
 
 async def test_what_the_claims_know_is_decided_without_asking(names: Names) -> None:

@@ -7,8 +7,10 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
+from msgpack import packb
 from redis.asyncio import Redis
 
+from fairlead.envelope import Envelope
 from fairlead.names import Names, partition_of
 from fairlead.redis import scripts as shared
 from fairlead.redis.scripts import load
@@ -222,6 +224,84 @@ async def enlist(run: Run, redis: Redis) -> None:
     assert 60_000 < await redis.pttl(key) <= 120_000
 
 
+TASK = (*NAMES.of_durable("task:t"), NAMES.task("t"), NAMES.tasks_due("t"))
+HEAD = b'{"type":"x"'
+
+
+def told(message_id: str) -> tuple[object, ...]:
+    """The arguments that all scripts of tasks begin with."""
+    return NAMES.pubsub("task:t"), 100, 60, 10, 60, "epoch", message_id, Envelope(message_id, "x", b"").head(), HEAD
+
+
+def updated(message_id: str, *fields: str, owner: str = "", patience: object = "", ephemeral: int = 0) -> list[object]:
+    return [*told(message_id), "t", owner, "", patience, ephemeral, 64, packb(list(fields))]
+
+
+async def task(run: Run, redis: Redis) -> None:
+    await redis.set(TASK[3], "term")
+    first = await run("task", TASK, updated("m-1", "progress", "5", owner="ann", patience=1000))
+    again = await run("task", TASK, updated("m-1", "progress", "5"))
+    fleeting = await run("task", TASK, updated("m-2", "progress", "6", ephemeral=1))
+    assert (first, again) == ([1, b"epoch.term", 0, 0, 1], [1, b"epoch.term", 1, 0, 1])
+    assert (fleeting, await run("task", TASK, updated("m-2", ephemeral=1))) == ([0, b"", 0, 0, 2], [0, b"", 1, 0, 2])
+    state = await redis.hgetall(TASK[4])
+    assert (state[b"status"], state[b"progress"], state[b"@owner"]) == (b'"running"', b"6", b"ann")
+    assert await redis.zscore(TASK[5], "t") == int(state[b"@at"]) + 1000
+    assert await run("task", TASK, updated("m-3", owner="ben")) == [-1, b"owner", b'"running"']
+    many = [word for number in range(60) for word in (f"f{number}", "1")]
+    assert (await run("task", TASK, updated("m-4", *many)))[:2] == [-1, b"full"]
+    assert (await run("task", TASK, updated("m-5", "status", '"failed"')))[4] == 3
+    assert await run("task", TASK, updated("m-6", "status", '"failed"')) == [0, b"", 1, 0, 3]
+    assert await run("task", TASK, updated("m-7", "progress", "7")) == [-1, b"ended", b'"failed"']
+    assert not await redis.exists(TASK[5])
+    assert await redis.ttl(TASK[4]) == 86400
+
+
+async def cancel(run: Run, redis: Redis) -> None:
+    def by(user: str, message_id: str) -> tuple[object, ...]:
+        return (*told(message_id), "t", f'"{user}"')
+
+    assert await run("cancel", TASK, by("ann", "m-0")) == [-1, b"unknown", b""]
+    await run("task", TASK, updated("m-1"))
+    assert await run("cancel", TASK, by("ann", "m-2")) == [2, b"epoch.0", 0, 0, 2]
+    assert await run("cancel", TASK, by("ben", "m-3")) == [0, b"", 1, 0, 2]
+    assert await redis.hmget(TASK[4], "status", "cancelled_by") == [b'"cancelled"', b'"ann"']
+    await redis.hset(TASK[4], "status", '"completed"')
+    assert await run("cancel", TASK, by("ann", "m-4")) == [-1, b"ended", b'"completed"']
+
+
+async def own(run: Run, redis: Redis) -> None:
+    keys = (*DURABLE, NAMES.tasks("42"))
+
+    def args(task_id: str) -> tuple[object, ...]:
+        return NAMES.pubsub("user:42"), 100, 60, 10, 60, "epoch", "m", b"order", task_id, 2, 60
+
+    assert [await run("own", keys, args(task_id)) for task_id in ("a", "a")] == [[0, b"", 0, 0], [0, b"", 1, 0]]
+    for task_id in ("b", "c"):
+        await run("own", keys, args(task_id))
+    assert await redis.zcard(keys[4]) == 2
+    assert await redis.ttl(keys[4]) == 60
+
+
+async def tell(run: Run, redis: Redis) -> None:
+    assert await run("tell", [TASK[4]], [HEAD]) == b""
+    await run("task", TASK, updated("m-1", "zeal", "1", "apt", "2", "step", '"s"', "progress", "5", owner="ann"))
+    await redis.hset(TASK[4], mapping={"@at": 1709210096789, "@stalled": 4107542399999})
+    assert await run("tell", [TASK[4]], [HEAD]) == (
+        b'{"type":"x","status":"running","progress":5,"step":"s","apt":2,"zeal":1,"owner":"ann",'
+        b'"stalled_since":"2100-02-28T23:59:59.999Z","version":1,'
+        b'"updated_at":"2024-02-29T12:34:56.789Z","timestamp":"2024-02-29T12:34:56.789Z"}'
+    )
+
+
+async def stalled(run: Run, redis: Redis) -> None:
+    await run("task", TASK, updated("m-1"))
+    at = int(await redis.hget(TASK[4], "@at"))
+    assert await run("stalled", TASK[:5], (*told("m-2"), at - 1)) == [0, b"", 1, 0, 1], "it has said something since"
+    assert await run("stalled", TASK[:5], (*told("m-3"), at)) == [2, b"epoch.0", 0, 0, 1]
+    assert await run("stalled", TASK[:5], (*told("m-4"), at)) == [0, b"", 1, 0, 1]
+
+
 SCENES = {
     scene.__name__: scene
     for scene in (
@@ -244,6 +324,11 @@ SCENES = {
         settle,
         progress,
         enlist,
+        task,
+        cancel,
+        own,
+        tell,
+        stalled,
     )
 }
 

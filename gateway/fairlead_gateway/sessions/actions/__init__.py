@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from fairlead_gateway.sessions import frames
-from fairlead_gateway.sessions.actions import acks, channels, confirms, messages, presence, rooms, tokens
+from fairlead_gateway.sessions.actions import acks, channels, confirms, messages, presence, rooms, tasks, tokens
 from fairlead_gateway.sessions.context import Context
 
 Do = Callable[[Context, Any], Awaitable[Mapping[str, Any] | None]]
@@ -34,6 +34,9 @@ BUILTINS: Final[Mapping[str, Builtin]] = {
     "ack": _row(frames.Ack, acks.ack),
     "confirm": _row(frames.Confirm, confirms.confirm),
     "list_confirms": _row(frames.ListConfirms, confirms.list_confirms),
+    "subscribe_task": _row(frames.TaskAction, tasks.subscribe_task),
+    "unsubscribe_task": _row(frames.TaskAction, tasks.unsubscribe_task),
+    "cancel": _row(frames.TaskAction, tasks.cancel),
     "presence": _row(frames.Presence, presence.presence),
 }
 """Everything a client may ask for, beside ``connect`` (the opening) and ``ping``/``pong`` (the heartbeat)."""

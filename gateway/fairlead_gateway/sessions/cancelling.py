@@ -1,0 +1,30 @@
+"""How a task is cancelled, whoever asks for it and was found to be allowed to (ASK-5)."""
+
+from __future__ import annotations
+
+from fairlead import tasks
+from fairlead.sent import Sent
+from fairlead_gateway.sessions.replica import Replica
+
+
+async def cancel(replica: Replica, task_id: str, by: str) -> Sent:
+    """
+    Cancel a task in the name of the user *by*: who watches it, the owner's devices and backends are told, and its
+    questions are closed.
+
+    Doing it again is harmless, and completes what was left undone by whoever died of it.
+
+    :raises NotFound: there is no such task, or not any more.
+    :raises Conflict: it has ended otherwise.
+    :raises Unavailable: Redis cannot be reached.
+    """
+    change = tasks.cancel(replica.names, task_id, by, sender=f"user:{by}")
+    sent = await replica.publisher.publish(tasks.task_channel(task_id), change)
+    task = await replica.task_states.ask(task_id)
+    if task is not None and task.owner and task.cancelled_by:
+        notice = tasks.cancelled_notice(task_id, task.owner, task.cancelled_by, task.version)
+        await replica.publisher.publish(*notice)
+    await replica.questions.cancel_of_task(task_id)
+    if not sent.duplicate:
+        replica.events.emit("task_cancelled", task_id=task_id, user_id=by, owner=task.owner if task else None)
+    return sent

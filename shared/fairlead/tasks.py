@@ -1,0 +1,280 @@
+"""Tasks: how far something has come that a backend does for a user, as clients watch it (ST-2, ASK-5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, Literal, get_args
+from uuid import UUID, uuid5
+
+from msgpack import packb
+
+from fairlead.codec import bounded, from_json, to_json
+from fairlead.control import look_order
+from fairlead.envelope import Envelope
+from fairlead.errors import Conflict, FairleadError, InvalidMessage, NotFound
+from fairlead.forms import Change, Form, fate
+from fairlead.messages import SYSTEM, checked_message_id, push
+from fairlead.names import Names, channel, checked_id, id_of
+from fairlead.presence import Question
+from fairlead.redis.scripts import load
+from fairlead.sent import Fate
+
+TaskStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
+
+STATUSES: Final[tuple[str, ...]] = get_args(TaskStatus)
+ENDED: Final = frozenset({"completed", "failed", "cancelled"})
+"""Nothing comes after these: whoever does the same thing again begins another task."""
+
+MAX_FIELDS: Final = 64
+"""Fields of a task, and what is ours."""
+
+MAX_FIELD_BYTES: Final = 8192
+"""One field as JSON; so a whole state is never more than may be published."""
+
+MAX_WATCHERS: Final = 100
+
+OWNED_TASKS: Final = 100
+"""Tasks that are remembered of an owner; one more puts out the one that was spoken of least lately."""
+
+OWNED_SECONDS: Final = 30 * 24 * 3600
+
+_KNOWN: Final = ("status", "progress", "step", "current_device", "total_devices", "completed_devices", "message")
+_OURS: Final = frozenset(
+    (
+        *("type", "id", "from", "to", "channel", "offset", "timestamp", "task_id", "owner", "version", "updated_at"),
+        *("stalled_since", "cancelled_by", "user_id", "ref", "ok"),
+    )
+)
+"""Fields of the frames that nobody can give."""
+
+_CANCELLED: Final = UUID("6f1c9d1e-1f0b-5c57-9a3e-3a5d0d0b7c11")
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as it stands."""
+
+    id: str
+    status: TaskStatus
+    version: int
+    """Grows by one with each change."""
+    updated_at: datetime
+    progress: float | None = None
+    """Percent."""
+    step: str | int | None = None
+    current_device: str | int | None = None
+    total_devices: int | None = None
+    completed_devices: int | None = None
+    message: str | None = None
+    owner: str | None = None
+    watchers: tuple[str, ...] = ()
+    cancelled_by: str | None = None
+    stalled_since: datetime | None = None
+    """When it was heard of last, if that is longer ago than it should be."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the application's own."""
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+
+# -- what is said ----------------------------------------------------------------------------------
+
+
+def task_channel(task_id: str | int) -> str:
+    """``task:<id>``; source document 4 counts its tasks, so that a number is taken for its digits."""
+    if isinstance(task_id, int) and not isinstance(task_id, bool):
+        return channel("task", str(task_id))
+    return channel("task", checked_id(task_id, "task id"))
+
+
+def update(
+    names: Names,
+    task_id: str | int,
+    fields: Mapping[str, object],
+    *,
+    sender: str = SYSTEM,
+    message_id: str | None = None,
+    owner: str | None = None,
+    watchers: Iterable[str] | None = None,
+    stalled_after: float | None = None,
+    ephemeral: bool = False,
+) -> Change:
+    """
+    The change of a task by *fields*, those that are None left out; see `fairlead.sends.Sends.update_task`.
+
+    :raises InvalidMessage: naming the field that is not what it should be.
+    """
+    name = task_channel(task_id)
+    texts = {key: _text(key, value) for key, value in fields.items() if value is not None}
+    head, frame = _heads("task_update", name, sender, id := checked_message_id(message_id))
+    return Change(
+        id,
+        UPDATE,
+        _keys(names, name),
+        (
+            head,
+            frame,
+            id_of(name),
+            "" if owner is None else checked_id(owner, "owner"),
+            b"" if watchers is None else _watchers(watchers),
+            "" if stalled_after is None else _patience_ms(stalled_after),
+            int(ephemeral),
+            MAX_FIELDS,
+            # The msgpack of Redis is from before there were two kinds of strings.
+            packb([word for pair in texts.items() for word in pair], use_bin_type=False),
+        ),
+    )
+
+
+def own(names: Names, user_id: str, task_id: str | int) -> tuple[str, Change]:
+    """What is to be said before a task is given an owner: that it is one of this user's, in the user's own channel."""
+    name = channel("user", user_id)
+    order = look_order("tasks")
+    task = id_of(task_channel(task_id))
+    return name, Change(order.id, OWN, (names.tasks(user_id),), (order.seal(), task, OWNED_TASKS, OWNED_SECONDS))
+
+
+def cancel(names: Names, task_id: str | int, by: str, *, sender: str = SYSTEM, message_id: str | None = None) -> Change:
+    """The end of a task that *by* no longer wants; who watches it is told ``task_cancelled``."""
+    name = task_channel(task_id)
+    user = to_json(checked_id(by, "by"))
+    head, frame = _heads("task_cancelled", name, sender, id := checked_message_id(message_id), user_id=by)
+    return Change(id, CANCEL, _keys(names, name), (head, frame, id_of(name), user))
+
+
+def cancelled_notice(task_id: str | int, owner: str, by: str, version: int) -> tuple[str, Envelope]:
+    """
+    ``task_cancelled`` for the own channel of the owner, whose devices may watch nothing.
+
+    Its id follows from the task, so that it may be said again by whoever cannot know whether it was.
+    """
+    task, name = id_of(task_channel(task_id)), channel("user", owner)
+    message = {"type": "task_cancelled", "task_id": task, "user_id": by, "status": "cancelled", "version": version}
+    return name, push(message, name, message_id=str(uuid5(_CANCELLED, f"{version}:{task}")))
+
+
+def stalled(names: Names, task_id: str, seen_at_ms: int, form: Form) -> Change:
+    """That a task, heard of at *seen_at_ms* last, has stalled; by the script of replicas, which alone notice it."""
+    name = task_channel(task_id)
+    head, frame = _heads("task_stalled", name, SYSTEM, id := checked_message_id(None))
+    return Change(id, form, (names.task(task_id),), (head, frame, seen_at_ms))
+
+
+def state_head(task_id: str) -> bytes:
+    """The frame that tells the state of a task, as far as its fields; it is no message, so it has no id."""
+    name = task_channel(task_id)
+    return to_json({"type": "task_update", "from": SYSTEM, "to": name, "channel": name, "task_id": id_of(name)})[:-1]
+
+
+# -- what is asked ---------------------------------------------------------------------------------
+
+
+def task_of(names: Names, task_id: str | int) -> Question[Task | None]:
+    """A task as it stands; None where there is no such task, or not any more."""
+    task = id_of(task_channel(task_id))
+    return Question([("HGETALL", names.task(task))], partial(_task, task))
+
+
+def is_cancelled(names: Names, task_id: str | int) -> Question[bool]:
+    """Whether a task was cancelled."""
+    task = id_of(task_channel(task_id))
+    return Question([("HGET", names.task(task), "status")], lambda replies: replies[0] == b'"cancelled"')
+
+
+def _task(task_id: str, replies: list[Any]) -> Task | None:
+    (reply,) = replies
+    pairs = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
+    held = {key.decode(): value for key, value in pairs}
+    if not held:
+        return None
+    facts: dict[str, Any] = {key: from_json(value) for key, value in held.items() if not key.startswith("@")}
+    own = {key: facts.pop(key) for key in (*_KNOWN, "cancelled_by") if key in facts}
+    return Task(
+        id=task_id,
+        version=int(held["@version"]),
+        updated_at=_moment(held["@at"]),
+        owner=held["@owner"].decode() if "@owner" in held else None,
+        watchers=tuple(from_json(held.get("@watchers", b"[]"))),  # type: ignore[arg-type]
+        stalled_since=_moment(held["@stalled"]) if "@stalled" in held else None,
+        extra=facts,
+        **own,
+    )
+
+
+def _moment(milliseconds: bytes) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+
+
+# -- inside ----------------------------------------------------------------------------------------
+
+
+def _keys(names: Names, name: str) -> tuple[str, str]:
+    return names.task(id_of(name)), names.tasks_due(id_of(name))
+
+
+def _heads(type: str, name: str, sender: str, id: str, **facts: str) -> tuple[bytes, bytes]:
+    """Envelope and frame as far as the script goes on with them."""
+    frame = {"type": type, "id": id, "from": sender, "to": name, "channel": name, "task_id": id_of(name), **facts}
+    return Envelope(id, type, b"").head(), to_json(frame)[:-1]
+
+
+def _text(name: str, value: object) -> bytes:
+    """*value* as the JSON of the field *name*."""
+    if name == "status":
+        if value not in STATUSES:
+            raise InvalidMessage(f"status must be one of {', '.join(STATUSES)}")
+    elif name == "progress":
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 100:
+            raise InvalidMessage("progress is a percentage, 0 to 100")
+    elif name in ("total_devices", "completed_devices"):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise InvalidMessage(f"{name} is a number of devices, 0 or more")
+    elif name in ("step", "current_device"):
+        if not isinstance(value, (str, int)) or isinstance(value, bool):
+            raise InvalidMessage(f"{name} is a string or a number")
+    elif name == "message":
+        if not isinstance(value, str):
+            raise InvalidMessage("message is a string")
+    elif name in _OURS or not _NAME.fullmatch(name):
+        raise InvalidMessage(f"{name[:64]!r} cannot be a field of a task; choose another name of letters, digits and _")
+    return bounded(to_json(value), MAX_FIELD_BYTES)
+
+
+def _watchers(user_ids: Iterable[str]) -> bytes:
+    if isinstance(user_ids, str):
+        raise InvalidMessage("watchers must be a list of user ids, not a string")
+    watchers = [checked_id(user_id, "watcher") for user_id in user_ids]
+    if len(watchers) > MAX_WATCHERS:
+        raise InvalidMessage(f"at most {MAX_WATCHERS} watchers; give the others a claim instead")
+    return to_json(watchers)
+
+
+def _patience_ms(seconds: float) -> int:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= 30 * 86400:
+        raise InvalidMessage("stalled_after is a number of seconds, 0 for never, at most 30 days")
+    return max(1, int(seconds * 1000)) if seconds else 0
+
+
+def _read(reply: Any, tries: int) -> Fate | FairleadError:
+    if reply[0] >= 0:
+        return fate(reply, tries)
+    _, why, status = reply
+    word = (status or b"").decode().strip('"')
+    return {
+        b"unknown": NotFound("there is no such task, or not any more"),
+        b"ended": Conflict(f"this task has ended as {word}; begin another one", status=word),
+        b"owner": Conflict("this task has another owner, who stays"),
+        b"full": Conflict(f"a task has at most {MAX_FIELDS} fields; use the same names again"),
+    }[why]
+
+
+UPDATE: Final = Form(load("task"), keys=2, args=9, read=_read)
+CANCEL: Final = Form(load("cancel"), keys=2, args=4, read=_read)
+OWN: Final = Form(load("own"), keys=1, args=4, read=fate)
