@@ -19,6 +19,7 @@ from fairlead_gateway.bench.workloads.fanout import Fanout
 from fairlead_gateway.bench.workloads.memory import Memory
 from fairlead_gateway.bench.workloads.recover import Recover
 from fairlead_gateway.bench.workloads.stalled import Stalled
+from fairlead_gateway.bench.workloads.tasks import Tasks
 from fairlead_gateway.bench.workloads.unicast import Unicast
 from tests.bench.peers import PEERS
 
@@ -67,6 +68,13 @@ def test_unicast_counts_every_message(place: Ground, durable: bool) -> None:
     workload = Unicast(users=10, rate=200, durable=durable, seconds=0.5, warm_seconds=0.1, sampled=3)
 
     reports = list(workload(place, Replica()))
+
+    _exactly(reports, units=100)
+    assert reports[0].late_ms
+
+
+def test_tasks_counts_every_update(place: Ground) -> None:
+    reports = list(Tasks(tasks=10, rate=200, seconds=0.5, warm_seconds=0.1)(place, Replica()))
 
     _exactly(reports, units=100)
     assert reports[0].late_ms

@@ -37,6 +37,7 @@ async def test_everything_reaches_everybody_through_two_replicas(shape: str, pre
             await _clients_talk(backend, clients)
             await _other_languages_send(backend, clients)
             await _presence_is_true(backend, clients)
+            await _tasks_are_shown(backend, fleet)
 
 
 async def _backends_send(backend: Backend, url: str, prefix: str, clients: dict[str, Client]) -> None:
@@ -86,6 +87,26 @@ async def _presence_is_true(backend: Backend, clients: dict[str, Client]) -> Non
     assert await backend.is_online(USERS[3])
     await backend.grant_session("closed", [USERS[3]])
     assert len(await backend.presence(f"user:{USERS[3]}")) == 1
+
+
+async def _tasks_are_shown(backend: Backend, fleet: list[Replica]) -> None:
+    tasks = [f"task-{number}" for number in range(8)]
+    await asyncio.gather(*(backend.update_task(task, owner="owner", progress=1) for task in tasks[:4]))
+    async with (
+        connected(f"{fleet[0].url}/monitor/tasks", "owner", topics=["none"]) as monitor,
+        connected(fleet[1].url, "owner", topics=["none"]) as phone,
+    ):
+        async with backend.batch():
+            for task in tasks[4:]:
+                await backend.update_task(task, owner="owner", progress=1, stalled_after=1)
+        shown: set[str] = set()
+        while shown != set(tasks):
+            shown.add((await monitor.until("task_update"))["task_id"])
+        assert {(await monitor.until("task_stalled", 15))["task_id"] for _ in tasks[4:]} == set(tasks[4:])
+        for task in tasks:
+            assert (await phone.ask("cancel", task_id=task))["version"] == 2
+        assert {(await phone.until("task_cancelled"))["task_id"] for _ in tasks} == set(tasks)
+        assert all(await asyncio.gather(*(backend.is_cancelled(task) for task in tasks)))
 
 
 async def test_one_of_two_servers_down_leaves_the_channels_of_the_other(prefix: str) -> None:

@@ -74,6 +74,11 @@ class Replica:
         """A socket in no channel but its user's own."""
         return Opening(_request(port, number), (_ESTABLISHED,), role)
 
+    def watcher(self, port: int, number: int, task_id: str, role: Role) -> Opening:
+        """A socket that watches one task."""
+        watch = Step(json.dumps({"action": "subscribe_task", "task_id": task_id, "id": "join"}).encode(), b'"join"')
+        return Opening(_request(port, number), (_ESTABLISHED, watch), role)
+
     def returning(self, port: int, number: int, channel: str, missed: int, role: Role) -> Opening:
         """A socket that stands *missed* messages behind in *channel*, and is open when it has heard the last."""
         position = {"offset": _TOP_OFFSET - missed, "epoch": self._epoch(channel), "id": ""}
@@ -158,6 +163,7 @@ def _user(number: int) -> str:
 
 def _request(port: int, number: int, path: str = "/ws") -> bytes:
     now = int(time.time())
-    claims = {"sub": _user(number), "iat": now, "exp": now + _TOKEN_SECONDS, "topics": ["*"], "instances": ["*"]}
+    everything = {claim: ["*"] for claim in ("topics", "instances", "tasks")}
+    claims = {"sub": _user(number), "iat": now, "exp": now + _TOKEN_SECONDS, **everything}
     token = jwt.encode(claims, _SECRET, algorithm="HS256")
     return frames.upgrade(port, path, {"Authorization": f"Bearer {token}"})

@@ -18,6 +18,7 @@ from fairlead_gateway.bench.workloads.fanout import SWEEP, Fanout
 from fairlead_gateway.bench.workloads.memory import Memory
 from fairlead_gateway.bench.workloads.recover import Recover
 from fairlead_gateway.bench.workloads.stalled import Stalled
+from fairlead_gateway.bench.workloads.tasks import Tasks
 from fairlead_gateway.bench.workloads.unicast import Unicast
 from fairlead_gateway.cli.output import Status, Trouble
 from fairlead_gateway.embedded import NoServer
@@ -109,6 +110,18 @@ def recover(
 ) -> None:
     """Everybody comes back and is given what it missed. Unit: one client, from connect to the last missed message."""
     _run(Recover(sockets, missed, size, shared, in_flight), redis_url, json)
+
+
+@app.command()
+def tasks(
+    tasks: Annotated[int, typer.Option(min=1, help="Tasks, each watched by one socket.")] = 1000,
+    rate: Annotated[float, typer.Option(min=0.1, help="Updates a second of all tasks together.")] = 1000.0,
+    seconds: Seconds = 5.0,
+    redis_url: RedisUrl = "",
+    json: Json = None,
+) -> None:
+    """Updates of each of many tasks in turn, to who watches it. Unit: one update delivered."""
+    _run(Tasks(tasks, rate, seconds), redis_url, json)
 
 
 @app.command()
