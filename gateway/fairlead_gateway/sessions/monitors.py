@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, NotFound, RateLimited
 from fairlead.tasks import task_channel
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions import seating
@@ -101,8 +101,10 @@ async def _seat(replica: Replica, connection: Connection, seated: set[str], curr
     if new:
         seated.update(new)
         try:
-            caught = await seating.sit(replica, connection, new, {})
+            seating.go_on(replica, connection, await seating.sit(replica, connection, new, {}))
+        except (NotFound, RateLimited):
+            # It has ended meanwhile, or taken the room for what it asked for itself.
+            seated.difference_update(new)
         except BaseException:
             seated.difference_update(new)
             raise
-        seating.go_on(replica, connection, caught)

@@ -264,6 +264,7 @@ async def cancel(run: Run, redis: Redis) -> None:
     assert await run("cancel", TASK, by("ann", "m-0")) == [-1, b"unknown", b""]
     await run("task", TASK, updated("m-1"))
     assert await run("cancel", TASK, by("ann", "m-2")) == [2, b"epoch.0", 0, 0, 2]
+    assert await run("cancel", TASK, by("ann", "m-2")) == [2, b"epoch.0", 1, 0, 2]
     assert await run("cancel", TASK, by("ben", "m-3")) == [0, b"", 1, 0, 2]
     assert await redis.hmget(TASK[4], "status", "cancelled_by") == [b'"cancelled"', b'"ann"']
     await redis.hset(TASK[4], "status", '"completed"')

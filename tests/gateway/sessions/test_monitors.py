@@ -18,6 +18,7 @@ from fairlead_gateway.sessions import monitors
 from tests.gateway.patience import until
 from tests.gateway.running import Client, Gateway, new_user, serving, serving_app, settings_for
 from tests.gateway.sessions.test_watching_tasks import new_task
+from tests.support.redis import Server
 from tests.support.replica import token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -134,6 +135,20 @@ async def test_a_lost_hint_is_made_up_for(gateway: Gateway, redis_url: str, monk
         async with fairlead.connect(redis_url, prefix=names.prefix) as fl:
             await fl.update_task(task, progress=5)
         await redis.zadd(names.tasks(user), {task: 1})
+
+        assert (await client.hear("task_update"))["progress"] == 5
+
+
+async def test_what_began_while_a_replica_was_not_heard_is_looked_for(own_server: Server) -> None:
+    user, task = new_user(), new_task()
+    async with serving(settings_for(own_server.url)) as own, Redis.from_url(own_server.url) as redis:
+        client = await monitor(own, user)
+        names = Names(own.manager.settings.prefix)
+        async with fairlead.connect(own_server.url, prefix=names.prefix) as fl:
+            await fl.update_task(task, progress=5)
+        await redis.zadd(names.tasks(user), {task: 1})
+
+        await redis.client_kill_filter(_type="pubsub")
 
         assert (await client.hear("task_update"))["progress"] == 5
 

@@ -9,6 +9,11 @@
 -- parts: say clock task
 local state = KEYS[5]
 local status, version = unpack(redis.call('HMGET', state, 'status', '@version'))
+local before = ARGV[2] ~= '0' and said_before(KEYS[2], KEYS[3], KEYS[4], ARGV[7], ARGV[5])
+if before then
+  before[5] = tonumber(version) or 0
+  return before
+end
 if not status then
   return {-1, 'unknown', ''}
 end

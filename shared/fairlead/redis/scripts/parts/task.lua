@@ -44,22 +44,26 @@ end
 
 -- Writes name, JSON, name, JSON ... into the state, as the change that the message id makes; its new version.
 local function change_task(state, due, task, id, now, fields)
-  local status
+  local status, patience, stalled, version =
+    unpack(redis.call('HMGET', state, 'status', '@patience', '@stalled', '@version'))
   for i = 1, #fields, 2 do
     if fields[i] == 'status' then
       status = fields[i + 1]
+    elseif fields[i] == '@patience' then
+      patience = fields[i + 1]
     end
   end
-  status = status or redis.call('HGET', state, 'status')
-  redis.call('HSET', state, '@at', now, '@id', id, unpack(fields))
-  redis.call('HDEL', state, '@stalled')
+  version = (tonumber(version) or 0) + 1
+  redis.call('HSET', state, '@at', now, '@id', id, '@version', version, unpack(fields))
+  if stalled then
+    redis.call('HDEL', state, '@stalled')
+  end
   redis.call('EXPIRE', state, ENDED[status] and 86400 or 604800)
-  local patience = redis.call('HGET', state, '@patience')
   if status == '"running"' and patience ~= '0' then
     -- Whoever looks knows the default, and we do not.
     redis.call('ZADD', due, now + (tonumber(patience) or 5000), task)
   else
     redis.call('ZREM', due, task)
   end
-  return redis.call('HINCRBY', state, '@version', 1)
+  return version
 end
