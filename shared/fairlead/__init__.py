@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fairlead.sends import Message
     from fairlead.sent import Acknowledger, Sent
     from fairlead.sync import SyncBackend, connect_sync
-    from fairlead.tasks import Task
+    from fairlead.task import Task
 
 _WHERE = {
     "Acknowledger": "fairlead.sent",
@@ -45,7 +45,7 @@ _WHERE = {
     "Message": "fairlead.sends",
     "Sent": "fairlead.sent",
     "SyncBackend": "fairlead.sync",
-    "Task": "fairlead.tasks",
+    "Task": "fairlead.task",
     "TaskStepResult": "fairlead.confirmation",
     "Unanswered": "fairlead.confirmation",
     "UserConfirmation": "fairlead.confirmation",

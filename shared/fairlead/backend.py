@@ -27,7 +27,7 @@ from fairlead.redis.shards import Shards, open_shards
 from fairlead.replies import Replies
 from fairlead.sends import Sends, service
 from fairlead.sent import Fate, Sent
-from fairlead.tasks import Task
+from fairlead.task import Task
 
 Sending: TypeAlias = Coroutine[Any, Any, Sent]
 

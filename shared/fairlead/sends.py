@@ -12,7 +12,7 @@ from fairlead.envelope import Envelope
 from fairlead.messages import SYSTEM, checked_sender, push
 from fairlead.names import BROADCAST, Names, channel, checked_channel, checked_id
 from fairlead.publication import Sayable
-from fairlead.tasks import TaskStatus
+from fairlead.task import TaskStatus
 
 Receipt = TypeVar("Receipt", covariant=True)
 """What a send gives: a `Sent`, or something to await that gives one."""

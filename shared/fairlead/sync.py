@@ -25,7 +25,7 @@ from fairlead.sync_asking import SyncAsks
 from fairlead.sync_publisher import SyncPublisher
 from fairlead.sync_questions import SyncQuestions
 from fairlead.sync_receipts import SyncReceipts
-from fairlead.tasks import Task
+from fairlead.task import Task
 
 
 def connect_sync(

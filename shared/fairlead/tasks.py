@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import partial
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 from uuid import UUID, uuid5
 
 from msgpack import packb
 
-from fairlead.codec import bounded, from_json, to_json
+from fairlead.codec import to_json
 from fairlead.control import look_order
 from fairlead.envelope import Envelope
 from fairlead.errors import Conflict, FairleadError, InvalidMessage, NotFound
@@ -22,67 +18,19 @@ from fairlead.names import Names, channel, checked_id, id_of
 from fairlead.presence import Question
 from fairlead.redis.scripts import load
 from fairlead.sent import Fate
-
-TaskStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
-
-STATUSES: Final[tuple[str, ...]] = get_args(TaskStatus)
-ENDED: Final = frozenset({"completed", "failed", "cancelled"})
-"""Nothing comes after these: whoever does the same thing again begins another task."""
-
-MAX_FIELDS: Final = 64
-"""Fields of a task, and what is ours."""
-
-MAX_FIELD_BYTES: Final = 8192
-"""One field as JSON; so a whole state is never more than may be published."""
+from fairlead.task import MAX_FIELDS, Task, field_text, held_task, is_number
 
 MAX_WATCHERS: Final = 100
+
+MAX_PATIENCE_SECONDS: Final = 30 * 24 * 3600
 
 OWNED_TASKS: Final = 100
 """Tasks that are remembered of an owner; one more puts out the one that was spoken of least lately."""
 
 OWNED_SECONDS: Final = 30 * 24 * 3600
 
-_KNOWN: Final = ("status", "progress", "step", "current_device", "total_devices", "completed_devices", "message")
-_OURS: Final = frozenset(
-    (
-        *("type", "id", "from", "to", "channel", "offset", "timestamp", "task_id", "owner", "version", "updated_at"),
-        *("stalled_since", "cancelled_by", "user_id", "ref", "ok"),
-    )
-)
-"""Fields of the frames that nobody can give."""
-
 _CANCELLED: Final = UUID("6f1c9d1e-1f0b-5c57-9a3e-3a5d0d0b7c11")
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A task as it stands."""
-
-    id: str
-    status: TaskStatus
-    version: int
-    """Grows by one with each change."""
-    updated_at: datetime
-    progress: float | None = None
-    """Percent."""
-    step: str | int | None = None
-    current_device: str | int | None = None
-    total_devices: int | None = None
-    completed_devices: int | None = None
-    message: str | None = None
-    owner: str | None = None
-    watchers: tuple[str, ...] = ()
-    cancelled_by: str | None = None
-    stalled_since: datetime | None = None
-    """When it was heard of last, if that is longer ago than it should be."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of the application's own."""
-
-    @property
-    def has_ended(self) -> bool:
-        return self.status in ENDED
-
+"""What ids of notices are made in."""
 
 # -- what is said ----------------------------------------------------------------------------------
 
@@ -112,7 +60,7 @@ def update(
     :raises InvalidMessage: naming the field that is not what it should be.
     """
     name = task_channel(task_id)
-    texts = {key: _text(key, value) for key, value in fields.items() if value is not None}
+    texts = {key: field_text(key, value) for key, value in fields.items() if value is not None}
     head, frame = _heads("task_update", name, sender, id := checked_message_id(message_id))
     return Change(
         id,
@@ -179,37 +127,13 @@ def state_head(task_id: str) -> bytes:
 def task_of(names: Names, task_id: str | int) -> Question[Task | None]:
     """A task as it stands; None where there is no such task, or not any more."""
     task = id_of(task_channel(task_id))
-    return Question([("HGETALL", names.task(task))], partial(_task, task))
+    return Question([("HGETALL", names.task(task))], lambda replies: held_task(task, replies[0]))
 
 
 def is_cancelled(names: Names, task_id: str | int) -> Question[bool]:
     """Whether a task was cancelled."""
     task = id_of(task_channel(task_id))
     return Question([("HGET", names.task(task), "status")], lambda replies: replies[0] == b'"cancelled"')
-
-
-def _task(task_id: str, replies: list[Any]) -> Task | None:
-    (reply,) = replies
-    pairs = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
-    held = {key.decode(): value for key, value in pairs}
-    if not held:
-        return None
-    facts: dict[str, Any] = {key: from_json(value) for key, value in held.items() if not key.startswith("@")}
-    own = {key: facts.pop(key) for key in (*_KNOWN, "cancelled_by") if key in facts}
-    return Task(
-        id=task_id,
-        version=int(held["@version"]),
-        updated_at=_moment(held["@at"]),
-        owner=held["@owner"].decode() if "@owner" in held else None,
-        watchers=tuple(from_json(held.get("@watchers", b"[]"))),  # type: ignore[arg-type]
-        stalled_since=_moment(held["@stalled"]) if "@stalled" in held else None,
-        extra=facts,
-        **own,
-    )
-
-
-def _moment(milliseconds: bytes) -> datetime:
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
 
 
 # -- inside ----------------------------------------------------------------------------------------
@@ -225,28 +149,6 @@ def _heads(type: str, name: str, sender: str, id: str, **facts: str) -> tuple[by
     return Envelope(id, type, b"").head(), to_json(frame)[:-1]
 
 
-def _text(name: str, value: object) -> bytes:
-    """*value* as the JSON of the field *name*."""
-    if name == "status":
-        if value not in STATUSES:
-            raise InvalidMessage(f"status must be one of {', '.join(STATUSES)}")
-    elif name == "progress":
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 100:
-            raise InvalidMessage("progress is a percentage, 0 to 100")
-    elif name in ("total_devices", "completed_devices"):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise InvalidMessage(f"{name} is a number of devices, 0 or more")
-    elif name in ("step", "current_device"):
-        if not isinstance(value, (str, int)) or isinstance(value, bool):
-            raise InvalidMessage(f"{name} is a string or a number")
-    elif name == "message":
-        if not isinstance(value, str):
-            raise InvalidMessage("message is a string")
-    elif name in _OURS or not _NAME.fullmatch(name):
-        raise InvalidMessage(f"{name[:64]!r} cannot be a field of a task; choose another name of letters, digits and _")
-    return bounded(to_json(value), MAX_FIELD_BYTES)
-
-
 def _watchers(user_ids: Iterable[str]) -> bytes:
     if isinstance(user_ids, str):
         raise InvalidMessage("watchers must be a list of user ids, not a string")
@@ -257,8 +159,8 @@ def _watchers(user_ids: Iterable[str]) -> bytes:
 
 
 def _patience_ms(seconds: float) -> int:
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= 30 * 86400:
-        raise InvalidMessage("stalled_after is a number of seconds, 0 for never, at most 30 days")
+    if not is_number(seconds) or not 0 <= seconds <= MAX_PATIENCE_SECONDS:
+        raise InvalidMessage(f"stalled_after is a number of seconds, 0 for never, at most {MAX_PATIENCE_SECONDS}")
     return max(1, int(seconds * 1000)) if seconds else 0
 
 

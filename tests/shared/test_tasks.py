@@ -16,7 +16,8 @@ from fairlead.envelope import unseal
 from fairlead.errors import Conflict, InvalidJson, InvalidMessage, NotFound, TooLarge
 from fairlead.names import Names
 from fairlead.publication import TASK_MESSAGES
-from fairlead.tasks import MAX_FIELD_BYTES, MAX_WATCHERS, OWNED_TASKS
+from fairlead.task import MAX_FIELD_BYTES
+from fairlead.tasks import MAX_WATCHERS, OWNED_TASKS
 from tests.shared.test_publish import listening
 
 
@@ -128,6 +129,21 @@ async def test_a_state_outlives_its_history_and_a_task_that_has_ended_is_kept_fo
 
     assert 6 * 86400 < running <= 7 * 86400
     assert 86000 < await redis.ttl(names.task("t1")) <= 86400
+
+
+async def test_where_tasks_are_not_durable_their_state_is_kept_all_the_same(
+    redis_url: str, prefix: str, redis: Redis, names: Names
+) -> None:
+    async with fairlead.connect(redis_url, prefix=prefix, durable=("user",)) as fl:
+        sent = await fl.update_task("t1", progress=1, message_id="m-1")
+        again = await fl.update_task("t1", progress=2, message_id="m-1")
+        await fl.update_task("t1", total_devices=3)
+        task = await fl.get_task("t1")
+
+    assert (sent.offset, sent.version, again.duplicate) == (0, 1, True)
+    assert task is not None
+    assert (task.version, task.progress, task.total_devices) == (2, 1, 3)
+    assert not await redis.exists(names.log("task:t1"))
 
 
 # -- how it ends -----------------------------------------------------------------------------------

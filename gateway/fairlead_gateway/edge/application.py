@@ -31,7 +31,7 @@ class Application(Starlette):
 
     def __init__(self, endpoint: ASGIApp, routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> None:
         super().__init__(
-            routes=[*(WebSocketRoute(path, _Place(endpoint, said)) for path, said in PATHS.items()), *routes],
+            routes=[*(WebSocketRoute(path, _Told(endpoint, said)) for path, said in PATHS.items()), *routes],
             lifespan=lifespan,
         )
         self._endpoint = endpoint
@@ -53,7 +53,7 @@ def _parameters(scope: Scope) -> dict[str, str] | None:
     return None
 
 
-class _Place:
+class _Told:
     """The endpoint, told what a path says by itself; a class, since Starlette takes functions for something else."""
 
     def __init__(self, endpoint: ASGIApp, said: Mapping[str, str]) -> None:

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from fairlead.forms import Form, fate
 from fairlead.names import Names, id_of
 from fairlead.redis.scripts import load
-from fairlead.tasks import ENDED, Task, state_head, task_of
+from fairlead.task import ENDED, Task
+from fairlead.tasks import state_head, task_of
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 
 _TELL: Final = load("tell")

@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 import fairlead
-from tests.gateway.running import Client, Gateway, new_session, new_user
+from fairlead_gateway.pool.formats import MSGPACK_SUBPROTOCOL
+from tests.gateway.running import Client, Gateway, new_session, new_user, serving, settings_for
 from tests.support.replica import token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -109,6 +110,31 @@ async def test_what_is_no_task_id_is_refused(gateway: Gateway, task_id: Any) -> 
 
     for action in ("subscribe_task", "unsubscribe_task", "cancel"):
         assert (await client.ask(action, task_id=task_id))["code"] == "invalid_message"
+
+
+async def test_where_tasks_are_not_durable_the_state_still_comes_first(redis_url: str) -> None:
+    task, user = new_task(), new_user()
+    settings = settings_for(redis_url, durable=("user", "session"))
+    async with (
+        serving(settings) as own,
+        fairlead.connect(redis_url, prefix=settings.prefix, durable=settings.durable) as fl,
+    ):
+        await fl.update_task(task, owner=user, progress=5)
+        client = await person(own, user)
+        assert (await client.ask("subscribe_task", task_id=task))["channels"] == {f"task:{task}": {}}
+        await fl.update_task(task, progress=6)
+
+        assert [(await client.hear("task_update"))["progress"] for _ in range(2)] == [5, 6]
+
+
+async def test_who_speaks_msgpack_has_the_same(gateway: Gateway, fl: fairlead.Backend) -> None:
+    task, user = new_task(), new_user()
+    await fl.update_task(task, owner=user, progress=12.5, message="Größe")
+    client = await gateway.connect(user, subprotocols=[MSGPACK_SUBPROTOCOL])
+
+    await client.ask("subscribe_task", task_id=task)
+
+    assert (await client.hear("task_update")).items() >= {"progress": 12.5, "message": "Größe"}.items()
 
 
 # -- who may ---------------------------------------------------------------------------------------
