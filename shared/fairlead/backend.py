@@ -16,7 +16,7 @@ from fairlead.confirmation import OnTimeout
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
 from fairlead.names import DURABLE_KINDS, Names
-from fairlead.presence import Answer, Member, Question
+from fairlead.presence import Answer, Member, Query
 from fairlead.publication import Sayable
 from fairlead.publisher import Publisher
 from fairlead.question import DEFAULT_POLICY, Policy
@@ -216,6 +216,6 @@ class Backend(Sends[Sending], Questions):
         """Connections that are in a channel now."""
         return await self._ask(presence.members_of(self._names, channel))
 
-    async def _ask(self, question: Question[Answer]) -> Answer:
+    async def _ask(self, query: Query[Answer]) -> Answer:
         """The answer, asking again while Redis is away."""
-        return question.read(await patiently(self._timeout_seconds, self._shards.ask, *question.commands))
+        return query.read(await patiently(self._timeout_seconds, self._shards.ask, *query.commands))

@@ -22,50 +22,50 @@ class Member(NamedTuple):
     """Which replica holds it; it is there as long as the replica's lease lasts."""
 
 
-class Question(NamedTuple, Generic[Answer]):
+class Query(NamedTuple, Generic[Answer]):
     """Commands that may be asked twice, and what their replies mean."""
 
     commands: Sequence[tuple[str, ...]]
     read: Callable[[list[Any]], Answer]
 
 
-def grant_session(names: Names, session_id: str, user_ids: Iterable[str]) -> Question[None]:
+def grant_session(names: Names, session_id: str, user_ids: Iterable[str]) -> Query[None]:
     """Let users join a session."""
     return _members(names, "SADD", session_id, user_ids)
 
 
-def revoke_session(names: Names, session_id: str, user_ids: Iterable[str]) -> Question[None]:
+def revoke_session(names: Names, session_id: str, user_ids: Iterable[str]) -> Query[None]:
     """Let users no longer join a session."""
     return _members(names, "SREM", session_id, user_ids)
 
 
-def online_users(names: Names) -> Question[set[str]]:
+def online_users(names: Names) -> Query[set[str]]:
     """Users with at least one connection."""
     commands = [("SMEMBERS", names.online(partition)) for partition in range(PARTITIONS)]
-    return Question(commands, lambda sets: {user.decode() for users in sets for user in users})
+    return Query(commands, lambda sets: {user.decode() for users in sets for user in users})
 
 
-def is_online(names: Names, user_id: str) -> Question[bool]:
+def is_online(names: Names, user_id: str) -> Query[bool]:
     """Whether a user has a connection."""
     key = names.online(partition_of(channel("user", user_id)))
-    return Question([("SISMEMBER", key, user_id)], lambda replies: bool(replies[0]))
+    return Query([("SISMEMBER", key, user_id)], lambda replies: bool(replies[0]))
 
 
-def members_of(names: Names, channel: str) -> Question[list[Member]]:
+def members_of(names: Names, channel: str) -> Query[list[Member]]:
     """Connections that are in a channel now; a user's own channel is heard by all connections of that user."""
     name = checked_channel(channel)
     is_user = kind_of(name) == "user"
     key = names.conns(id_of(name)) if is_user else names.here(name)
     commands = [("HGETALL", key), ("ZRANGE", names.replicas, "0", "-1", "WITHSCORES"), ("TIME",)]
-    return Question(commands, partial(_present, partial(_seat, id_of(name)) if is_user else _member))
+    return Query(commands, partial(_present, partial(_seat, id_of(name)) if is_user else _member))
 
 
-def _members(names: Names, verb: str, session_id: str, user_ids: Iterable[str]) -> Question[None]:
+def _members(names: Names, verb: str, session_id: str, user_ids: Iterable[str]) -> Query[None]:
     if isinstance(user_ids, str):
         raise InvalidMessage("user ids must be a list, not a string")
     key = names.members(checked_id(session_id, "session id"))
     users = [checked_id(user_id, "user id") for user_id in user_ids]
-    return Question([(verb, key, *users)] if users else [], lambda _: None)
+    return Query([(verb, key, *users)] if users else [], lambda _: None)
 
 
 def _present(member: Callable[[bytes, bytes], Member | None], replies: list[Any]) -> list[Member]:

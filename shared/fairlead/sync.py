@@ -14,7 +14,7 @@ from fairlead.confirmation import OnTimeout
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
 from fairlead.names import DURABLE_KINDS, Names
-from fairlead.presence import Answer, Member, Question
+from fairlead.presence import Answer, Member, Query
 from fairlead.publication import Publications, Sayable
 from fairlead.question import DEFAULT_POLICY, Policy
 from fairlead.redis.patience import patiently_sync
@@ -178,6 +178,6 @@ class SyncBackend(Sends[Sent], SyncQuestions):
         """Connections that are in a channel now."""
         return self._ask(presence.members_of(self._names, channel))
 
-    def _ask(self, question: Question[Answer]) -> Answer:
+    def _ask(self, query: Query[Answer]) -> Answer:
         """The answer, asking again while Redis is away."""
-        return question.read(patiently_sync(self._timeout_seconds, self._shards.ask, *question.commands))
+        return query.read(patiently_sync(self._timeout_seconds, self._shards.ask, *query.commands))

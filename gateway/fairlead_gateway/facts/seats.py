@@ -121,8 +121,8 @@ class Seats:
 
     async def who_is_in(self, channel: str) -> list[Member]:
         """Connections in *channel*, those of dead replicas left out."""
-        question = members_of(self._names, channel)
-        return question.read(await asyncio.gather(*(self._lane.call(*command) for command in question.commands)))
+        query = members_of(self._names, channel)
+        return query.read(await asyncio.gather(*(self._lane.call(*command) for command in query.commands)))
 
     # -- inside ----------------------------------------------------------------------------------
 
