@@ -35,18 +35,21 @@ from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.edge.endpoint import Endpoint
 from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.cursors import Cursors
+from fairlead_gateway.facts.departures import Departures
 from fairlead_gateway.facts.due import Due
 from fairlead_gateway.facts.history import History
 from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.facts.leases import Leases
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
+from fairlead_gateway.facts.statuses import Statuses
 from fairlead_gateway.facts.tasks import LOOK_SECONDS, TaskStates
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.sessions import heartbeat, leaving, questions, seating, stalling
 from fairlead_gateway.sessions.actions import RESERVED
 from fairlead_gateway.sessions.events import EventBus
 from fairlead_gateway.sessions.handlers import Handlers
+from fairlead_gateway.sessions.people import Farewells
 from fairlead_gateway.sessions.receiver import Receiver
 from fairlead_gateway.sessions.replica import Replica
 from fairlead_gateway.sessions.tasks import Tasks
@@ -109,7 +112,8 @@ class Assembly:
             interest=interest,
             tracks=tracks,
             publisher=publisher,
-            seats=Seats(lane, names, id),
+            seats=Seats(lane, names, id, settings.presence_grace_seconds),
+            statuses=Statuses(lane, names, settings.status_update_people),
             acks=Acks(lane, names),
             cursors=Cursors(lane, names),
             questions=Questions(lane, names, self.asks),
@@ -128,6 +132,7 @@ class Assembly:
         self._leases = Leases(
             lane, names, id, settings.lease_seconds, _facts(settings), self._reseat, self.replica.seats
         )
+        self._departures = Departures(lane, names, Farewells(self.replica))
         self.dispatcher = MessageDispatcher(
             pool, lambda: self._links.hold(), lambda: self._links.release(), self.replica.publisher.publish
         )
@@ -153,6 +158,7 @@ class Assembly:
         self._services.keep(self._links.run, name="links")
         self._services.keep(self._leases.run, name="lease")
         self._services.keep(self._leases.run_sweeps, name="sweeps")
+        self._services.keep(self._departures.run, name="departures")
         self._services.keep(self.replica.tracks.run_checks, name="position checks")
         self._services.keep(partial(heartbeat.beat, self.replica), name="heartbeat")
         self._services.keep(self._ingress.run, name="ingress")
@@ -220,12 +226,12 @@ class Assembly:
         if kind_of(channel) == "user":
             self.replica.monitors.look(self.replica, id_of(channel))
 
-    async def _reseat(self) -> None:
+    async def _reseat(self, was_swept: bool) -> None:
         """Our lease was lost, and with it what Redis knew of our connections: write all of them down again."""
         connections: list[Connection] = list(self.replica.pool)
         for start in range(0, len(connections), RESEATED_TOGETHER):
             some = connections[start : start + RESEATED_TOGETHER]
-            await asyncio.gather(*(seating.reseat(self.replica, connection) for connection in some))
+            await asyncio.gather(*(seating.reseat(self.replica, connection, was_swept) for connection in some))
 
 
 def wire_limits(settings: Settings) -> WireLimits:

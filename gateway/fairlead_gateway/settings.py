@@ -168,6 +168,12 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(10.0, gt=1)
     """A replica not heard of for this long is dead, and its connections with it."""
 
+    presence_grace_seconds: float = Field(10.0, ge=0)
+    """How long after its last connection a user, or a member of a session, may come back as if it had never left."""
+
+    status_update_people: int = Field(200, ge=0)
+    """A session with more people than this is not told which of them are online; 0 tells none."""
+
     drain_seconds: float = Field(10.0, ge=0)
     """How long sockets may take to move when the replica stops; they leave evenly over this time."""
 

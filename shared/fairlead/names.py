@@ -108,6 +108,14 @@ class Names:
         """Hash of connection id to who is in *channel* now."""
         return self.pubsub(channel) + ":here"
 
+    def people(self, channel: str) -> str:
+        """Hash of user id to how many of its connections are in a session now."""
+        return self.pubsub(channel) + ":people"
+
+    def latest(self, channel: str) -> str:
+        """The last message of *channel* that was sent to be kept as its state."""
+        return self.pubsub(channel) + ":latest"
+
     def members(self, session_id: str) -> str:
         """Set of users who may join a session."""
         return self.pubsub(f"session:{session_id}") + ":members"
@@ -178,6 +186,19 @@ class Names:
         """Set of users of this partition with at least one connection."""
         return f"{self.prefix}:{{{partition}}}:online"
 
+    def last_seen(self, partition: int) -> str:
+        """Sorted set of users of this partition, scored by when the last connection of each ended (ms)."""
+        return f"{self.prefix}:{{{partition}}}:seen"
+
+    def departures(self, partition: int) -> tuple[str, str]:
+        """
+        Who has left and may come back within the grace: ``user:42`` or ``session:s1 42``.
+
+        A sorted set of them by when the grace ends (ms), and a hash of what is to be said then.
+        """
+        base = f"{self.prefix}:{{{partition}}}:departures"
+        return base, base + ":facts"
+
     # -- the fleet -----------------------------------------------------------------------------
 
     @property
@@ -216,6 +237,11 @@ class Names:
     def tasks_turn(self) -> str:
         """Taken by the replica whose turn it is to look for tasks that have stalled."""
         return f"{self.prefix}:{{fleet}}:tasks:turn"
+
+    @property
+    def reminders(self) -> str:
+        """Sorted set of the partitions with departures, scored by when to look at each (ms)."""
+        return f"{self.prefix}:{{fleet}}:reminders"
 
     @property
     def layout(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -20,6 +21,8 @@ class Member(NamedTuple):
     user_id: str
     replica: str
     """Which replica holds it; it is there as long as the replica's lease lasts."""
+    since: datetime | None = None
+    """When it came, by the clock of its replica; None if that was not written down."""
 
 
 class Query(NamedTuple, Generic[Answer]):
@@ -83,15 +86,26 @@ def _member(connection_id: bytes, value: bytes) -> Member | None:
     except InvalidJson:
         return None
     match facts:
-        case {"user_id": str(user_id), "replica": str(replica)}:
-            return Member(connection_id.decode(errors="replace"), user_id, replica)
+        case {"user_id": str(user_id), "replica": str(replica), **others}:
+            return Member(connection_id.decode(errors="replace"), user_id, replica, _moment(others.get("since")))
     return None
 
 
 def _seat(user_id: str, connection_id: bytes, value: bytes) -> Member | None:
     """From ``<ms since epoch> <replica> <device>``, as a replica writes down the connections of a user."""
     parts = value.decode(errors="replace").split(" ")
-    return Member(connection_id.decode(errors="replace"), user_id, parts[1]) if len(parts) == 3 else None
+    if len(parts) != 3:
+        return None
+    since = _moment(int(parts[0])) if parts[0].isdecimal() else None
+    return Member(connection_id.decode(errors="replace"), user_id, parts[1], since)
+
+
+def _moment(ms: object) -> datetime | None:
+    """A time in ms since the epoch, if it is one."""
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC) if isinstance(ms, (int, float)) else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _pairs(reply: Mapping[bytes, bytes] | Sequence[bytes]) -> list[tuple[bytes, bytes]]:

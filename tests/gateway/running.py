@@ -184,6 +184,7 @@ def settings_for(redis_url: str, **changes: Any) -> Settings:
         "host": "127.0.0.1",
         "port": 0,
         "drain_seconds": 2.0,
+        "presence_grace_seconds": 0.2,
     }
     return Settings(**(values | changes))
 

@@ -28,6 +28,12 @@ CLAIM_SECONDS: Final = 10.0
 BEING_SWEPT: Final = -1
 """What the renewal answers while somebody sweeps after us; the lease is taken when that is done."""
 
+SWEPT: Final = 2
+"""What the renewal answers when somebody has swept after us: the departure of our users may have been told."""
+
+SWEPT_SECONDS: Final = 24 * 3600
+"""How long a replica that was swept after can learn that."""
+
 TOGETHER: Final = 200
 """Seats released at once while sweeping."""
 
@@ -36,7 +42,8 @@ class Leases:
     """
     Renews the lease of this replica, and sweeps after dead ones.
 
-    :param reseat: writes every connection of this replica down again, after its own lease was lost.
+    :param reseat: writes every connection of this replica down again, after its own lease was lost; told whether
+        somebody has swept after it meanwhile, or Redis has just forgotten.
     """
 
     def __init__(
@@ -46,7 +53,7 @@ class Leases:
         replica: str,
         lease_seconds: float,
         facts: Mapping[str, str],
-        reseat: Callable[[], Awaitable[None]],
+        reseat: Callable[[bool], Awaitable[None]],
         seats: Seats,
     ) -> None:
         self._lane = lane
@@ -58,6 +65,7 @@ class Leases:
         self._seats = seats
         self._is_held = False
         self._is_seated = False
+        self._was_swept = False
 
     @property
     def is_held(self) -> bool:
@@ -103,6 +111,7 @@ class Leases:
         if answer != 1:
             log.info("lease taken" if self._is_held else "being swept after", replica=self._replica)
             self._is_seated = False
+            self._was_swept |= answer == SWEPT
         if self._is_held and not self._is_seated:
             await self._settle_in()
         if self._is_held:
@@ -112,8 +121,8 @@ class Leases:
         """Say who we are and write our connections down; until that is done it is tried with every beat."""
         flat = [item for pair in self._facts.items() for item in pair]
         await self._lane.call("HSET", self._names.replica(self._replica), *flat)
-        await self._reseat()
-        self._is_seated = True
+        await self._reseat(self._was_swept)
+        self._is_seated, self._was_swept = True, False
 
     @property
     def _keys(self) -> tuple[str, str, str]:
@@ -140,7 +149,10 @@ class Leases:
                 # Our claim ran out: another sweeper has finished, or the dead one has come back.
                 return
             await asyncio.gather(*(self._free(id.decode(), value) for id, value in pairs[start : start + TOGETHER]))
-        self._lane.call("DEL", self._names.replica(dead), self._names.replica_conns(dead))
+        facts = self._names.replica(dead)
+        self._lane.call("DEL", facts, self._names.replica_conns(dead))
+        self._lane.call("HSET", facts, "swept", 1)
+        self._lane.call("EXPIRE", facts, SWEPT_SECONDS)
         await self._lane.call("ZREM", self._names.sweeping, dead)
 
     async def _free(self, connection_id: str, value: bytes) -> None:

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from fairlead.errors import Unavailable
-from fairlead.names import Names, partition_of
+from fairlead.names import Names, kind_of, partition_of
 from fairlead.presence import Member, members_of
 from fairlead.redis.scripts import load
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
+from fairlead_gateway.facts.news import session_news
 
 _ADMIT: Final = load("admit", SCRIPTS)
 _RELEASE: Final = load("release", SCRIPTS)
+_APPEAR: Final = load("appear", SCRIPTS)
+_VANISH: Final = load("vanish", SCRIPTS)
+_REMIND: Final = load("remind", SCRIPTS)
+
+SEEN_MS: Final = 30 * 24 * 3600 * 1000
+"""How long it is remembered when a user was last seen."""
+
+Shown = Mapping[str, asyncio.Future[Any]]
+"""By session: 1 once Redis has said that the user has arrived there, 0 if it was there, or has come back in time."""
+
+Told = Callable[[str], None]
+"""Called with a session whose members were told that the user has left it."""
 
 
 class Admission(NamedTuple):
@@ -27,6 +40,33 @@ class Admission(NamedTuple):
     seats_before: int
     evicted: list[str]
     """Connections that lost their seat to this one, on whatever replica."""
+    arrived: bool
+    """Whether the user was not here, and has not just been: a second device and a reload do not arrive."""
+    shown: Shown
+
+
+class Joined(NamedTuple):
+    """Channels that Redis is writing down for a connection."""
+
+    held: asyncio.Future[Any]
+    shown: Shown
+
+    async def arrived(self) -> list[str]:
+        """
+        The sessions in which the user has arrived; returns when Redis has taken all of it.
+
+        :raises Unavailable: Redis cannot be reached.
+        """
+        await self.held
+        return [session for session, answer in self.shown.items() if await answer]
+
+
+class _Ghost(NamedTuple):
+    """A connection that is still shown in a channel that it has left."""
+
+    connection_id: str
+    user_id: str
+    channel: str
 
 
 class Seats:
@@ -35,16 +75,18 @@ class Seats:
 
     What a replica holds is written in its own hash before anything else, so that whoever sweeps after a crash finds
     all of it. What cannot be taken back because Redis is away is owed, and paid by `settle_debts`.
+
+    :param grace_seconds: how long after its last connection a user may come back as if it had never left.
     """
 
-    def __init__(self, lane: Lane, names: Names, replica: str) -> None:
+    def __init__(self, lane: Lane, names: Names, replica: str, grace_seconds: float = 10.0) -> None:
         self._lane = lane
         self._names = names
         self._replica = replica
+        self._grace_ms = int(grace_seconds * 1000)
         self._held_key = names.replica_conns(replica)
         self._owed: dict[str, tuple[str, Sequence[str]]] = {}
-        self._ghosts: set[tuple[str, str]] = set()
-        """Who is still shown in a channel that it has left."""
+        self._ghosts: dict[_Ghost, Told] = {}
 
     # -- connections -----------------------------------------------------------------------------
 
@@ -58,25 +100,34 @@ class Seats:
             anyway and is only written down again.
         :raises Unavailable: Redis cannot be reached; the seat may have been taken, so `release` it.
         """
-        seat = f"{time.time_ns() // 1_000_000} {self._replica} {device_id}"
+        seat = f"{_now_ms()} {self._replica} {device_id}"
         await self._hold_first(connection_id, user_id, channels)
-        admitted = self._lane.run(_ADMIT, self._keys(user_id), (user_id, connection_id, seat, limit, policy))
-        answer = await admitted
-        if answer[0]:
-            self._appear(connection_id, user_id, channels)
+        conns, online, departures, facts, _ = self._keys(user_id)
+        keys = (conns, online, departures, facts)
+        answer = await self._lane.run(_ADMIT, keys, (user_id, connection_id, seat, limit, policy))
+        admitted, seats_before, arrived, *evicted = answer
+        shown: Shown = {}
+        if admitted:
+            shown = self._appear(connection_id, user_id, channels)
         else:
             self._lane.call("HDEL", self._held_key, connection_id)
-        return Admission(bool(answer[0]), answer[1], [id.decode() for id in answer[2:]])
+        return Admission(bool(admitted), seats_before, [id.decode() for id in evicted], bool(arrived), shown)
 
     async def release(self, connection_id: str, user_id: str, channels: Sequence[str]) -> int | None:
         """
         Free a seat; how many the user still has, or None if it was not held any more.
 
+        Where it was the user's last, in all or in a session, the departure is written down, to be told after the grace.
+
         :raises Unavailable: Redis cannot be reached; the seat is owed.
         """
         self._owed[connection_id] = (user_id, channels)
-        released = self._lane.run(_RELEASE, self._keys(user_id), (user_id, connection_id))
-        gone = [self._lane.call("HDEL", self._names.here(channel), connection_id) for channel in channels]
+        sessions = [channel for channel in channels if kind_of(channel) == "session"]
+        await self._remind_first([f"user:{user_id}", *sessions])
+        facts = orjson.dumps({"connection_id": connection_id, "sessions": sessions})
+        args = (user_id, connection_id, self._grace_ms, facts, SEEN_MS)
+        released = self._lane.run(_RELEASE, self._keys(user_id), args)
+        gone = [self._vanish(_Ghost(connection_id, user_id, channel), facts) for channel in channels]
         if not self._lane.is_ordered:
             # What is written down of it goes last, or nobody could sweep after us.
             await asyncio.gather(released, *gone)
@@ -88,9 +139,9 @@ class Seats:
 
     async def settle_debts(self) -> None:
         """Release what could not be released, and hide whom we could not hide, while Redis was away."""
-        ghosts, self._ghosts = self._ghosts, set()
-        for channel, connection_id in ghosts:
-            self._hide(channel, connection_id)
+        ghosts, self._ghosts = self._ghosts, {}
+        for ghost, told in ghosts.items():
+            self._hide(ghost, told)
         for connection_id, (user_id, channels) in list(self._owed.items()):
             try:
                 await self.release(connection_id, user_id, channels)
@@ -99,22 +150,26 @@ class Seats:
 
     # -- channels --------------------------------------------------------------------------------
 
-    def join(
-        self, connection_id: str, user_id: str, channels: Sequence[str], all_channels: Sequence[str]
-    ) -> asyncio.Future[Any]:
+    def join(self, connection_id: str, user_id: str, channels: Sequence[str], all_channels: Sequence[str]) -> Joined:
         """
-        Show the connection in *channels*; done when Redis has taken it.
+        Show the connection in *channels*.
 
         :param all_channels: everything it is in now, for whoever has to sweep after us; what it hears anyway is not
             among them, and shown by its seat.
         """
-        self._appear(connection_id, user_id, [channel for channel in channels if channel in all_channels])
-        return self._hold(connection_id, user_id, all_channels)
+        shown = self._appear(connection_id, user_id, [channel for channel in channels if channel in all_channels])
+        return Joined(self._hold(connection_id, user_id, all_channels), shown)
 
-    def leave(self, connection_id: str, user_id: str, channels: Sequence[str], all_channels: Sequence[str]) -> None:
-        """Show the connection in *channels* no more; if Redis is away, that is owed, too."""
+    def leave(
+        self, connection_id: str, user_id: str, channels: Sequence[str], all_channels: Sequence[str], told: Told
+    ) -> None:
+        """
+        Show the connection in *channels* no more; if Redis is away, that is owed, too.
+
+        The members of a session in which the user has no other connection are told at once.
+        """
         for channel in channels:
-            self._hide(channel, connection_id)
+            self._hide(_Ghost(connection_id, user_id, channel), told)
         if self._lane.is_ordered:
             # Among several Redis the one of a channel may be away: then whoever sweeps must find it written down.
             self._hold(connection_id, user_id, all_channels)
@@ -126,8 +181,14 @@ class Seats:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _keys(self, user_id: str) -> tuple[str, str]:
-        return self._names.conns(user_id), self._names.online(partition_of(f"user:{user_id}"))
+    def _keys(self, user_id: str) -> tuple[str, str, str, str, str]:
+        partition = partition_of(f"user:{user_id}")
+        names = self._names
+        return names.conns(user_id), names.online(partition), *names.departures(partition), names.last_seen(partition)
+
+    def _keys_in(self, session: str) -> tuple[str, str, str, str]:
+        names = self._names
+        return names.here(session), names.people(session), *names.departures(partition_of(session))
 
     async def _hold_first(self, connection_id: str, user_id: str, channels: Sequence[str]) -> None:
         """Write down what we hold, before anything that must be swept: among several Redis, order is waited for."""
@@ -135,21 +196,49 @@ class Seats:
         if not self._lane.is_ordered:
             await held
 
+    async def _remind_first(self, channels: Iterable[str]) -> None:
+        """Have the partitions of *channels* looked at, before a departure is written there."""
+        partitions = sorted({partition_of(channel) for channel in channels})
+        reminded = self._lane.run(_REMIND, (self._names.reminders,), (self._grace_ms, *partitions))
+        if not self._lane.is_ordered:
+            await reminded
+
     def _hold(self, connection_id: str, user_id: str, channels: Sequence[str]) -> asyncio.Future[Any]:
         facts = orjson.dumps({"user": user_id, "channels": channels})
         return self._lane.call("HSET", self._held_key, connection_id, facts)
 
-    def _appear(self, connection_id: str, user_id: str, channels: Sequence[str]) -> None:
+    def _appear(self, connection_id: str, user_id: str, channels: Sequence[str]) -> Shown:
+        shown = {}
         if channels:
-            value = orjson.dumps({"user_id": user_id, "replica": self._replica})
+            who = orjson.dumps({"user_id": user_id, "replica": self._replica, "since": _now_ms()})
             for channel in channels:
-                self._ghosts.discard((channel, connection_id))
-                self._lane.call("HSET", self._names.here(channel), connection_id, value)
+                self._ghosts.pop(_Ghost(connection_id, user_id, channel), None)
+                if kind_of(channel) == "session":
+                    args = (connection_id, user_id, channel, who)
+                    shown[channel] = self._lane.run(_APPEAR, self._keys_in(channel), args)
+                else:
+                    self._lane.call("HSET", self._names.here(channel), connection_id, who)
+        return shown
 
-    def _hide(self, channel: str, connection_id: str) -> None:
-        hidden = self._lane.call("HDEL", self._names.here(channel), connection_id)
-        hidden.add_done_callback(partial(self._hidden, channel, connection_id))
+    def _vanish(self, ghost: _Ghost, facts: bytes = b"", news: bytes = b"") -> asyncio.Future[Any]:
+        connection_id, user_id, channel = ghost
+        if kind_of(channel) != "session":
+            return self._lane.call("HDEL", self._names.here(channel), connection_id)
+        args = (connection_id, user_id, channel, self._grace_ms, facts, self._names.pubsub(channel), news)
+        return self._lane.run(_VANISH, self._keys_in(channel), args)
 
-    def _hidden(self, channel: str, connection_id: str, answer: asyncio.Future[Any]) -> None:
+    def _hide(self, ghost: _Ghost, told: Told) -> None:
+        news = b""
+        if kind_of(ghost.channel) == "session":
+            news = session_news("session_left", ghost.channel, ghost.user_id, ghost.connection_id).seal()
+        self._vanish(ghost, news=news).add_done_callback(partial(self._hidden, ghost, told))
+
+    def _hidden(self, ghost: _Ghost, told: Told, answer: asyncio.Future[Any]) -> None:
         if answer.cancelled() or answer.exception() is not None:
-            self._ghosts.add((channel, connection_id))
+            self._ghosts[ghost] = told
+        elif kind_of(ghost.channel) == "session" and answer.result():
+            told(ghost.channel)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -41,6 +41,7 @@ class Connection:
         "last_ping",
         "last_pong",
         "meter",
+        "news",
         "session_id",
         "socket",
         "write",
@@ -71,6 +72,8 @@ class Connection:
         """The loop second in which the heartbeat looks at it next."""
         self.expires_at = 0
         """The Unix second in which it is closed unless it brings a new token; 0 for never."""
+        self.news: Callable[[], None] | None = None
+        """Tells of the arrival of its user; called once it is live, or has ended before."""
         self.inbox: deque[dict[str, Any]] | None = None
         """Actions that wait for an earlier one of this client; None while nothing is being done."""
 
@@ -80,6 +83,12 @@ class Connection:
         self.socket.write(first)
         # Looked up behind the first write, with which a socket may change its own.
         self.write = self.socket.write
+
+    def tell_news(self) -> None:
+        """Tell of the arrival of its user, if nobody has."""
+        news, self.news = self.news, None
+        if news is not None:
+            news()
 
     @property
     def user_id(self) -> str:

@@ -32,6 +32,7 @@ def gone(replica: Replica, connection: Connection, code: int, reason: str) -> No
     if not connection.joined:
         return
     connection.joined = False
+    connection.tell_news()
     connection.write = _nowhere
     connection.inbox = None
     replica.heartbeats.drop(connection, connection.heartbeat_at)
@@ -69,17 +70,11 @@ def _second(replica: Replica, expires_at: float) -> int:
 
 
 async def _farewell(replica: Replica, connection: Connection, channels: tuple[str, ...]) -> None:
-    """Tell Redis and the others. Redis away: the lease, and whoever sweeps after it, will do it."""
+    """Tell Redis; the others learn it after the grace. Redis away: it is owed, or whoever sweeps after us does it."""
     try:
-        left = await replica.seats.release(connection.id, connection.user_id, channels)
-        for channel in channels:
-            if connection.is_live and channel.startswith("session:"):
-                await seating.announce(replica, connection, "session_left", channel)
+        await replica.seats.release(connection.id, connection.user_id, channels)
     except Unavailable as error:
         log.warning("seat not released", connection_id=connection.id, why=error.message)
-        return
-    if left == 0 and connection.is_live:
-        replica.events.emit("user_disconnected", user_id=connection.user_id, connection_id=connection.id)
 
 
 def _nowhere(frame: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -23,7 +24,7 @@ from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection, Format
 from fairlead_gateway.pool.meter import Meter
 from fairlead_gateway.pool.socket import Socket
-from fairlead_gateway.sessions import devices, leaving, questions, seating
+from fairlead_gateway.sessions import devices, leaving, people, questions, seating
 from fairlead_gateway.sessions.replica import Replica
 from fairlead_gateway.sessions.seating import Recover
 from fairlead_gateway.sessions.voice import encode
@@ -132,15 +133,12 @@ def settle(replica: Replica, greeting: Greeting) -> None:
     log.info(
         "connection opened", connection_id=connection.id, user_id=connection.user_id, address=connection.socket.remote
     )
+    connection.tell_news()
     replica.events.emit("connection", connection_id=connection.id, user_id=connection.user_id)
     if greeting.is_asked:
         replica.tasks.start(questions.show_again(replica, connection), name="open questions")
     # A task may have begun after the others were asked for, and before the user's channel was heard.
     replica.monitors.look(replica, connection.user_id)
-    for channel in connection.channels:
-        if kind_of(channel) == "session":
-            news = seating.announce(replica, connection, "session_joined", channel)
-            replica.tasks.start(news, name="session_joined")
 
 
 async def _ensure_allowed(replica: Replica, identity: Identity, channels: tuple[str, ...]) -> None:
@@ -219,11 +217,10 @@ async def _admit(
     if not admission.admitted:
         leaving.gone(replica, connection, codes.TOO_MANY_CONNECTIONS.code, "refused")
         raise Refused(codes.TOO_MANY_CONNECTIONS, f"at most {settings.max_connections_per_user} for each user")
+    connection.news = partial(people.admitted, replica, connection, admission)
     for evicted in admission.evicted:
         order = close_order(codes.REPLACED.code, codes.REPLACED.reason("by a newer connection"))
         await replica.publisher.publish(f"connection:{evicted}", order, durable=False)
-    if admission.seats_before == 0:
-        replica.events.emit("user_connected", user_id=connection.user_id, connection_id=connection.id)
     caught = await seating.catch_up(replica, channels, recover)
     if (own := caught[f"user:{connection.user_id}"]) not in seating.EPHEMERAL:
         await devices.note(replica, connection.identity, recover, own)

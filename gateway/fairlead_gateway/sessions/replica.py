@@ -16,6 +16,7 @@ from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.cursors import Cursors
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
+from fairlead_gateway.facts.statuses import Statuses
 from fairlead_gateway.facts.tasks import TaskStates
 from fairlead_gateway.monitor.monitor import Counters
 from fairlead_gateway.pool import Connection, ConnectionPool
@@ -45,6 +46,7 @@ class Replica:
     tracks: Tracks
     publisher: Publisher
     seats: Seats
+    statuses: Statuses
     acks: Acks
     cursors: Cursors
     questions: Questions

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
-import structlog
-
-from fairlead.errors import NotFound, RateLimited, Unavailable
-from fairlead.messages import push
-from fairlead.names import id_of, is_id, kind_of
+from fairlead.errors import NotFound, RateLimited
+from fairlead.names import is_id, kind_of
 from fairlead.position import Position
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.dispatch.dispatcher import frames_for
@@ -18,10 +16,9 @@ from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.replays import MAX_REPLAY_BYTES
 from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection
+from fairlead_gateway.sessions import people
 from fairlead_gateway.sessions.frames import Position as Claimed
 from fairlead_gateway.sessions.replica import Replica
-
-log = structlog.get_logger(__name__)
 
 EPHEMERAL: Final = (Caught(Position(0, ""), None, []), Caught(Position(0, ""), False, []))
 """Where a channel without offsets stands: for who asked for nothing, and for who wanted to recover."""
@@ -56,16 +53,17 @@ async def sit(
         await replica.interest.want(*channels)
         if not connection.joined:
             raise NotFound("this connection has ended")
-        seated = replica.seats.join(connection.id, connection.user_id, channels, connection.channels)
+        joined = replica.seats.join(connection.id, connection.user_id, channels, connection.channels)
         prepare(replica, channels, recover)
         caught = await catch_up(replica, channels, recover)
-        await seated
+        for session in await joined.arrived():
+            people.came(replica, connection, session)
         return caught
     except BaseException:
         _get_up(replica, connection, new)
         if new and connection.joined:
             # Redis may show it there already.
-            replica.seats.leave(connection.id, connection.user_id, new, connection.channels)
+            _leave(replica, connection, new)
         raise
 
 
@@ -176,28 +174,19 @@ def stand_up(replica: Replica, connection: Connection, channels: Sequence[str]) 
     heard = [channel for channel in channels if channel in connection.channels]
     if heard and connection.joined:
         _get_up(replica, connection, heard)
-        replica.seats.leave(connection.id, connection.user_id, heard, connection.channels)
+        _leave(replica, connection, heard)
 
 
-async def announce(replica: Replica, connection: Connection, event: str, channel: str) -> None:
-    """Tell the members of a session, and this replica's handlers, that somebody joined or left; at most once."""
-    facts = {"user_id": connection.user_id, "connection_id": connection.id, "session_id": id_of(channel)}
-    envelope = push({"type": event, **facts}, channel, sender=f"user:{connection.user_id}")
-    replica.events.emit(event, **facts)
-    try:
-        await replica.publisher.publish(channel, envelope, durable=False)
-    except Unavailable as error:
-        log.warning("not announced", about=event, channel=channel, why=error.message)
-
-
-async def reseat(replica: Replica, connection: Connection) -> None:
+async def reseat(replica: Replica, connection: Connection, was_swept: bool) -> None:
     """
     Write a connection down again that Redis has forgotten; it is here anyway, so no limit is asked.
 
     One that has yet to be greeted asks for its seat itself, under the limit.
+
+    :param was_swept: whether others took it for gone and may have been told so; then they are told that it is here.
     """
     if connection.joined and connection.is_live:
-        await replica.seats.admit(
+        admission = await replica.seats.admit(
             connection.id,
             connection.user_id,
             connection.identity.device_id,
@@ -205,6 +194,8 @@ async def reseat(replica: Replica, connection: Connection) -> None:
             limit=0,
             policy="keep",
         )
+        if was_swept:
+            people.admitted(replica, connection, admission)
         await left_meanwhile(replica, connection)
 
 
@@ -233,6 +224,11 @@ def _position(claimed: Claimed | None) -> Position | None:
 def _told(position: Position, recovered: bool | None, missed: Sequence[object]) -> dict[str, Any]:
     facts: dict[str, Any] = {"offset": position.offset, "epoch": position.epoch} if position.epoch else {}
     return facts if recovered is None else {**facts, "recovered": recovered}
+
+
+def _leave(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:
+    told = partial(people.went, replica, connection)
+    replica.seats.leave(connection.id, connection.user_id, channels, connection.channels, told)
 
 
 def _get_up(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:

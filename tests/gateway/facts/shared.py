@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from fairlead.names import Names, partition_of
 from fairlead.redis.connect import open_async
+from fairlead_gateway.facts.departures import Departure, Departures
 from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.facts.leases import Leases
 from fairlead_gateway.facts.seats import Admission, Seats
@@ -20,14 +21,19 @@ LIMIT = 5
 class Fact:
     """One replica that admits, and renews its lease while `alive`."""
 
-    def __init__(self, redis: Redis, names: Names, replica: str, lease_seconds: float = 2.0) -> None:
+    def __init__(
+        self, redis: Redis, names: Names, replica: str, lease_seconds: float = 2.0, grace_seconds: float = 10.0
+    ) -> None:
         self.replica = replica
         self.names = names
         self.redis = redis
         self.lane = Lane(redis)
-        self.seats = Seats(self.lane, names, replica)
+        self.seats = Seats(self.lane, names, replica, grace_seconds)
+        self.told: list[tuple[str, Departure]] = []
+        """Departures that fell to this replica to tell: ``user`` or ``session``, and which."""
+        self.departures = Departures(self.lane, names, self)
         self.connections: dict[str, tuple[str, Sequence[str]]] = {}
-        self.reseated = 0
+        self.reseated = self.swept = 0
         self.leases = Leases(self.lane, names, replica, lease_seconds, {"version": "test"}, self._reseat, self.seats)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -64,6 +70,19 @@ class Fact:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
 
+    # -- Teller ------------------------------------------------------------------------------------
+
+    async def user_left(self, departure: Departure) -> None:
+        self.told.append(("user", departure))
+
+    def user_is_back(self, departure: Departure) -> None:
+        self.told.append(("back", departure))
+
+    def session_left(self, departure: Departure) -> None:
+        self.told.append(("session", departure))
+
+    # -- what Redis says -----------------------------------------------------------------------------
+
     async def seats_of(self, user_id: str) -> set[str]:
         """The connections that Redis counts for a user."""
         return {id.decode() for id in await self.redis.hkeys(self.names.conns(user_id))}
@@ -77,8 +96,9 @@ class Fact:
         """Whether the connection is shown in a channel, whatever became of its replica."""
         return bool(await self.redis.hexists(self.names.here(channel), connection_id))
 
-    async def _reseat(self) -> None:
+    async def _reseat(self, was_swept: bool) -> None:
         self.reseated += 1
+        self.swept += was_swept
         await asyncio.gather(
             *(
                 self.seats.admit(connection_id, user_id, "", channels, limit=0, policy="keep")
@@ -88,11 +108,13 @@ class Fact:
 
 
 @asynccontextmanager
-async def replicas(url: str, prefix: str, *ids: str, lease_seconds: float = 2.0) -> AsyncIterator[list[Fact]]:
+async def replicas(
+    url: str, prefix: str, *ids: str, lease_seconds: float = 2.0, grace_seconds: float = 10.0
+) -> AsyncIterator[list[Fact]]:
     """That many replicas, none of them alive yet; each with a client of its own, as in life."""
     names = Names(prefix)
     clients = [open_async(url, names) for _ in ids]
-    facts = [Fact(client, names, id, lease_seconds) for client, id in zip(clients, ids, strict=True)]
+    facts = [Fact(client, names, id, lease_seconds, grace_seconds) for client, id in zip(clients, ids, strict=True)]
     try:
         yield facts
     finally:

@@ -48,14 +48,13 @@ async def test_a_script_that_the_server_does_not_know_is_loaded_on_the_way(
     lane: Lane, redis: Redis, prefix: str
 ) -> None:
     await redis.script_flush()
-    keys = (f"{prefix}:{{1}}:conns", f"{prefix}:{{1}}:online")
+    keys = [f"{prefix}:{{1}}:{name}" for name in ("conns", "online", "departures", "facts", "seen")]
+    args = ("42", "c1", 1000, "facts", 1000)
 
-    before, released = await asyncio.gather(
-        lane.call("HSET", keys[0], "c1", "x"), lane.run(RELEASE, keys, ("42", "c1"))
-    )
+    before, released = await asyncio.gather(lane.call("HSET", keys[0], "c1", "x"), lane.run(RELEASE, keys, args))
 
     assert (before, released) == (1, [1, 0])
-    assert await lane.run(RELEASE, keys, ("42", "c1")) == [0, 0]
+    assert await lane.run(RELEASE, keys, args) == [0, 0]
 
 
 async def test_a_command_that_redis_refuses_fails_alone(lane: Lane, prefix: str) -> None:

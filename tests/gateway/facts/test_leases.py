@@ -74,7 +74,9 @@ async def test_a_dead_replica_is_swept_by_exactly_one_and_its_seats_are_free_in_
 
         assert free_after < LEASE + SWEEP * 1.2 + 2
         assert [entry["connections"] for entry in events(logs, SWEPT)] == [300]
-        assert not await others[0].redis.exists(others[0].names.replica_conns("dead"), others[0].names.replica("dead"))
+        assert not await others[0].redis.exists(others[0].names.replica_conns("dead"))
+        assert await others[0].redis.hgetall(others[0].names.replica("dead")) == {b"swept": b"1"}
+        assert await others[0].redis.ttl(others[0].names.replica("dead")) > 0
         assert await others[0].redis.zcard(others[0].names.sweeping) == 0
 
 
@@ -161,7 +163,7 @@ async def test_a_reseat_that_failed_half_way_is_tried_again(
     async with replicas(redis_url, prefix, "r1", lease_seconds=LEASE) as (fact,):
         tries: list[int] = []
 
-        async def reseat() -> None:
+        async def reseat(was_swept: bool) -> None:
             tries.append(len(tries))
             if len(tries) < 3:
                 raise Unavailable("half way")

@@ -21,7 +21,10 @@ Run = Callable[[str, Sequence[str], Sequence[object]], Awaitable[Any]]
 
 NAMES = Names("scripts")
 DURABLE = NAMES.of_durable("user:42")
-SEAT = (NAMES.conns("42"), NAMES.online(partition_of("user:42")))
+DEPARTURES = NAMES.departures(partition_of("user:42"))
+SEAT = (NAMES.conns("42"), NAMES.online(partition_of("user:42")), *DEPARTURES)
+LAST_SEEN = NAMES.last_seen(partition_of("user:42"))
+IN_SESSION = (NAMES.here("session:s"), NAMES.people("session:s"), *NAMES.departures(partition_of("session:s")))
 LEASE = (NAMES.replicas, NAMES.sweeping, NAMES.replica("r1"))
 
 PACKAGES = {
@@ -74,19 +77,111 @@ async def admit(run: Run, redis: Redis) -> None:
     def args(connection: str, policy: str) -> tuple[object, ...]:
         return "42", connection, f"{connection[1:]} r1 phone", 2, policy
 
-    assert await run("admit", SEAT, args("c1", "refuse")) == [1, 0]
-    assert await run("admit", SEAT, args("c2", "refuse")) == [1, 1]
-    assert await run("admit", SEAT, args("c3", "refuse")) == [0, 2]
-    assert await run("admit", SEAT, args("c3", "evict")) == [1, 2, b"c1"]
-    assert await run("admit", SEAT, args("c4", "single")) == [1, 2, b"c2", b"c3"]
+    assert await run("admit", SEAT, args("c1", "refuse")) == [1, 0, 1]
+    assert await run("admit", SEAT, args("c2", "refuse")) == [1, 1, 0]
+    assert await run("admit", SEAT, args("c3", "refuse")) == [0, 2, 0]
+    assert await run("admit", SEAT, args("c3", "evict")) == [1, 2, 0, b"c1"]
+    assert await run("admit", SEAT, args("c4", "single")) == [1, 2, 0, b"c2", b"c3"]
     assert await redis.smembers(SEAT[1]) == {b"42"}
+    await redis.delete(SEAT[0])
+    await redis.zadd(DEPARTURES[0], {"user:42": 1})
+    await redis.hset(DEPARTURES[1], "user:42", "facts")
+    assert await run("admit", SEAT, args("c5", "refuse")) == [1, 0, 0], "back within the grace"
+    assert not await redis.exists(*DEPARTURES)
 
 
 async def release(run: Run, redis: Redis) -> None:
     await run("admit", SEAT, ("42", "c1", "1 r1 phone", 2, "keep"))
-    assert await run("release", SEAT, ("42", "c1")) == [1, 0]
-    assert await run("release", SEAT, ("42", "c1")) == [0, 0]
-    assert not await redis.exists(*SEAT)
+    await run("admit", SEAT, ("42", "c2", "1 r1 phone", 2, "keep"))
+    await redis.zadd(LAST_SEEN, {"long ago": 1})
+    left = [
+        await run("release", (*SEAT, LAST_SEEN), ("42", connection, 5000, "facts", 60_000))
+        for connection in ("c1", "c2", "c2")
+    ]
+    assert left == [[1, 1], [1, 0], [0, 0]]
+    assert not await redis.exists(*SEAT[:2])
+    ((user, seen),) = await redis.zrange(LAST_SEEN, 0, -1, withscores=True)
+    assert (user, await redis.pttl(LAST_SEEN) > 0) == (b"42", True)
+    assert await redis.zscore(DEPARTURES[0], "user:42") == seen + 5000
+    assert await redis.hgetall(DEPARTURES[1]) == {b"user:42": f"{seen:.0f} facts".encode()}
+
+
+async def appear(run: Run, redis: Redis) -> None:
+    def args(connection: str) -> tuple[object, ...]:
+        return connection, "42", "session:s", "who"
+
+    assert [await run("appear", IN_SESSION, args(c)) for c in ("c1", "c1", "c2")] == [1, 0, 0]
+    assert await redis.hgetall(IN_SESSION[1]) == {b"42": b"2"}
+    await redis.delete(*IN_SESSION[:2])
+    await redis.zadd(IN_SESSION[2], {"session:s 42": 1})
+    await redis.hset(IN_SESSION[3], "session:s 42", "facts")
+    assert await run("appear", IN_SESSION, args("c3")) == 0, "back within the grace"
+    assert not await redis.exists(*IN_SESSION[2:])
+
+
+async def vanish(run: Run, redis: Redis) -> None:
+    def args(connection: str, envelope: str) -> tuple[object, ...]:
+        return connection, "42", "session:s", 5000, "facts", NAMES.pubsub("session:s"), envelope
+
+    for connection in ("c1", "c2"):
+        await run("appear", IN_SESSION, (connection, "42", "session:s", "who"))
+    assert [await run("vanish", IN_SESSION, args(c, "left")) for c in ("c1", "c1", "c2")] == [0, 0, 1]
+    assert not await redis.exists(*IN_SESSION)
+    await run("appear", IN_SESSION, ("c3", "42", "session:s", "who"))
+    assert await run("vanish", IN_SESSION, args("c3", "")) == 0
+    due = await redis.zscore(IN_SESSION[2], "session:s 42")
+    assert await redis.hgetall(IN_SESSION[3]) == {b"session:s 42": f"{due - 5000:.0f} facts".encode()}
+
+
+async def departing(run: Run, redis: Redis) -> None:
+    assert (await run("departing", DEPARTURES, (2,)))[1:] == [-1]
+    await redis.zadd(DEPARTURES[0], {"user:1": 1, "user:2": 2, "user:3": 3, "user:4": 2**52})
+    await redis.hset(DEPARTURES[1], "user:1", "facts")
+    now, *two = await run("departing", DEPARTURES, (2,))
+    assert two == [0, b"user:1", b"1", b"facts", b"user:2", b"2", b""]
+    later, wait, *_ = await run("departing", DEPARTURES, (3,))
+    assert later + wait == 2**52 and later >= now
+
+
+async def depart(run: Run, redis: Redis) -> None:
+    await redis.zadd(DEPARTURES[0], {"user:42": 7, "session:s 42": 7})
+    await redis.hset(DEPARTURES[1], mapping={"user:42": "facts", "session:s 42": "facts"})
+    channel = NAMES.pubsub("session:s")
+    async with redis.pubsub() as pubsub:
+        await pubsub.subscribe(channel)
+        await pubsub.get_message(timeout=5)
+        taken = [await run("depart", DEPARTURES, ("session:s 42", due, channel, "left", 0)) for due in (6, 7, 7)]
+        heard = await pubsub.get_message(timeout=5)
+        assert await pubsub.get_message() is None
+    assert (taken, heard and heard["data"]) == ([0, 1, 0], b"left")
+    assert [await run("depart", DEPARTURES, ("user:42", 7, "", "", 0)) for _ in range(2)] == [1, 0]
+    ((who, due),) = await redis.zrange(DEPARTURES[0], 0, -1, withscores=True)
+    assert (who, await redis.hgetall(DEPARTURES[1])) == (b"!user:42", {b"!user:42": b"facts"})
+    assert await run("depart", DEPARTURES, ("!user:42", due, "", "", 60_000)) == 1
+    assert await redis.zscore(DEPARTURES[0], "!user:42") > due
+    assert await redis.hgetall(DEPARTURES[1]) == {b"!user:42": b"facts"}
+
+
+REMINDERS = [NAMES.reminders]
+
+
+async def remind(run: Run, redis: Redis) -> None:
+    await run("remind", REMINDERS, (5000, 17, 18))
+    first = await redis.zmscore(REMINDERS[0], ["17", "18"])
+    await run("remind", REMINDERS, (9000, 17))
+    await redis.zadd(REMINDERS[0], {"18": 1000.5})
+    await run("remind", REMINDERS, (9000, 18))
+    assert first[0] == first[1]
+    assert await redis.zmscore(REMINDERS[0], ["17", "18"]) == [first[0], 1000]
+
+
+async def status(run: Run, redis: Redis) -> None:
+    people, channel = [NAMES.people("session:s")], NAMES.pubsub("session:s")
+    await redis.hset(people[0], mapping={"1": 1, "2": 1})
+    async with redis.pubsub() as pubsub:
+        await pubsub.subscribe(channel)
+        await pubsub.get_message(timeout=5)
+        assert [await run("status", people, (limit, channel, "news")) for limit in (1, 2)] == [0, 1]
 
 
 async def renew(run: Run, redis: Redis) -> None:
@@ -94,6 +189,11 @@ async def renew(run: Run, redis: Redis) -> None:
     await redis.zrem(NAMES.replicas, "r1")
     await redis.zadd(NAMES.sweeping, {"r1": 2**52})
     assert await run("renew", LEASE, ("r1", 10_000)) == -1
+    await redis.zrem(NAMES.sweeping, "r1")
+    await redis.hset(LEASE[2], "swept", 1)
+    await redis.expire(LEASE[2], 60)
+    assert [await run("renew", LEASE, ("r1", 10_000)) for _ in range(2)] == [2, 1]
+    assert (await redis.hkeys(LEASE[2]), await redis.ttl(LEASE[2])) == ([b"since"], -1)
 
 
 async def claim(run: Run, redis: Redis) -> None:
@@ -312,6 +412,12 @@ SCENES = {
         forget,
         admit,
         release,
+        appear,
+        vanish,
+        departing,
+        depart,
+        remind,
+        status,
         renew,
         claim,
         expect,

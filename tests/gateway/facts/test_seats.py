@@ -19,6 +19,10 @@ async def pair(redis_url: str, prefix: str) -> AsyncIterator[list[Fact]]:
         yield facts
 
 
+def ignored(session: str) -> None:
+    """What a test does not look at."""
+
+
 async def test_of_fifty_who_race_over_two_replicas_exactly_the_limit_gets_in(pair: list[Fact]) -> None:
     admissions = await asyncio.gather(*(pair[n % 2].admit(f"c{n}") for n in range(50)))
 
@@ -159,9 +163,9 @@ async def test_joining_and_leaving_a_channel_shows_and_hides_the_connection(pair
     fact = pair[0]
     await fact.admit("c0")
 
-    await fact.seats.join("c0", "42", ["session:s1", "topic:t"], ["session:s1", "topic:t"])
+    await fact.seats.join("c0", "42", ["session:s1", "topic:t"], ["session:s1", "topic:t"]).arrived()
     joined = await fact.is_here("session:s1", "c0"), await fact.is_here("topic:t", "c0")
-    fact.seats.leave("c0", "42", ["session:s1"], ["topic:t"])
+    fact.seats.leave("c0", "42", ["session:s1"], ["topic:t"], told=ignored)
     await fact.lane.call("PING")
 
     assert joined == (True, True)
@@ -206,14 +210,14 @@ async def test_who_left_a_channel_while_redis_was_away_is_hidden_when_it_is_back
     with Server("--appendonly", "yes", "--appendfsync", "always") as server:
         async with replicas(server.url, prefix, "r1") as (fact,):
             await fact.admit("c0")
-            await fact.seats.join("c0", "42", ["session:s1", "session:s2"], ["session:s1", "session:s2"])
+            await fact.seats.join("c0", "42", ["session:s1", "session:s2"], ["session:s1", "session:s2"]).arrived()
             server.stop()
-            fact.seats.leave("c0", "42", ["session:s1", "session:s2"], [])
+            fact.seats.leave("c0", "42", ["session:s1", "session:s2"], [], told=ignored)
             with pytest.raises(Unavailable):
                 await fact.lane.call("PING")
 
             server.start()
-            await fact.seats.join("c0", "42", ["session:s2"], ["session:s2"])
+            await fact.seats.join("c0", "42", ["session:s2"], ["session:s2"]).arrived()
             await fact.seats.settle_debts()
             await fact.lane.call("PING")
 

@@ -151,7 +151,8 @@ async def test_of_many_who_replace_each_other_while_they_are_let_in_one_stays_an
 
         async def others() -> bool:
             answer = await witness.ask("presence", channel="session:s1")
-            return {"user_id": user, "connections": 1} in answer["users"] and answer["count"] == 2
+            connections = {one["user_id"]: one["connections"] for one in answer["users"]}
+            return connections.get(user) == 1 and answer["count"] == 2
 
         await until_asked(others, what="the others are seen no more")
         ends = await asyncio.gather(*(first_or_end(client) for client in clients))

@@ -15,8 +15,10 @@ async def conversation(gateway: Gateway, count: int = 2) -> tuple[str, list[Clie
     session = new_session()
     members = [await gateway.connect(path=f"/ws/chat/session/{session}") for _ in range(count)]
     for member in members:
-        for _ in range(count - members.index(member)):
+        for later in range(count - members.index(member)):
             await member.hear("session_joined")
+            if later:
+                await member.hear("user_status_update")
     return session, members
 
 
@@ -138,7 +140,6 @@ async def test_any_content_that_codecs_carry_arrives_as_it_was(gateway: Gateway,
 async def test_typing_is_shown_to_the_others_and_kept_nowhere(gateway: Gateway) -> None:
     session, (alice, bob) = await conversation(gateway)
     phone = await gateway.connect(str(alice.greeting["user_id"]), f"/ws/chat/session/{session}")
-    await phone.hear("session_joined")
 
     reply = await alice.ask("typing", session_id=session, is_typing=True)
     shown = await bob.hear("typing")

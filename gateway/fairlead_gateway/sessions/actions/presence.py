@@ -5,18 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead.errors import Forbidden
+from fairlead.messages import rfc3339
 from fairlead.names import checked_channel
+from fairlead.presence import Member
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Presence
 
 
 async def presence(context: Context, frame: Presence) -> dict[str, Any]:
-    """The users in a channel that this connection hears, each once, with how many connections they have there."""
+    """The users in a channel that this connection hears: each once, with how many connections and since when."""
     name = checked_channel(frame.channel)
     if name not in context.connection.channels and name != f"user:{context.user_id}":
         raise Forbidden(f"subscribe to {name} first", channels=[name])
-    counts: dict[str, int] = {}
+    seats: dict[str, list[Member]] = {}
     for seat in await context.replica.seats.who_is_in(name):
-        counts[seat.user_id] = counts.get(seat.user_id, 0) + 1
-    users = [{"user_id": user_id, "connections": count} for user_id, count in sorted(counts.items())]
+        seats.setdefault(seat.user_id, []).append(seat)
+    users = [
+        {"user_id": user_id, "connections": len(held), "since": _since(held)} for user_id, held in sorted(seats.items())
+    ]
     return {"channel": name, "users": users, "count": len(users)}
+
+
+def _since(held: list[Member]) -> str | None:
+    """When the first of these connections came."""
+    return min((rfc3339(seat.since) for seat in held if seat.since is not None), default=None)

@@ -1,0 +1,42 @@
+"""News of people: the messages that say who came to a session or left it, and who went online or offline (ST-4)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final, Literal
+
+from fairlead.envelope import Envelope
+from fairlead.messages import push, rfc3339
+from fairlead.names import channel, id_of
+
+EVERYBODY: Final = channel("topic", "presence")
+"""Where every change of anybody's status is told, to whoever has a claim to that topic."""
+
+SessionEvent = Literal["session_joined", "session_left"]
+
+
+def session_news(event: SessionEvent, session: str, user_id: str, connection_id: str) -> Envelope:
+    """That a user has come to *session*, such as ``session:s1``, or has left it."""
+    facts = {"user_id": user_id, "connection_id": connection_id, "session_id": id_of(session)}
+    return push({"type": event, **facts}, session, sender=f"user:{user_id}")
+
+
+def status_news(name: str, user_id: str, last_seen: float | None = None) -> Envelope:
+    """
+    That a user is online, or was *last_seen* (ms since the epoch) and is offline; for the others in the channel *name*.
+
+    The same departure has the same id, whoever says it.
+    """
+    exclude = f"user:{user_id}"
+    if last_seen is None:
+        facts = {"user_id": user_id, "status": "online"}
+        return push({"type": "user_status_update", **facts}, name, exclude=exclude)
+    once = sha256(f"{user_id} {last_seen:.0f}".encode()).hexdigest()[:32]
+    facts = {"user_id": user_id, "status": "offline", "last_seen": moment(last_seen)}
+    return push({"type": "user_status_update", **facts}, name, message_id=f"offline-{once}", exclude=exclude)
+
+
+def moment(ms: float) -> str:
+    """A time in ms since the epoch, as messages carry it."""
+    return rfc3339(datetime.fromtimestamp(ms / 1000, UTC))
