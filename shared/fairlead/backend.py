@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -16,7 +17,7 @@ from fairlead.confirmation import OnTimeout
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
 from fairlead.names import DURABLE_KINDS, Names
-from fairlead.presence import Answer, Member, Query
+from fairlead.presence import Answer, Member, OnlinePage, Query
 from fairlead.publication import Sayable
 from fairlead.publisher import Publisher
 from fairlead.question import DEFAULT_POLICY, Policy
@@ -207,6 +208,32 @@ class Backend(Sends[Sending], Questions):
     async def online_users(self) -> set[str]:
         """Users with at least one connection."""
         return await self._ask(presence.online_users(self._names))
+
+    async def online_count(self) -> int:
+        """How many users have at least one connection."""
+        return await self._ask(presence.online_count(self._names))
+
+    async def online_page(self, cursor: str = "", limit: int = 1000) -> OnlinePage:
+        """
+        Some users with at least one connection, about *limit*, and what to ask the next page with.
+
+        :raises InvalidMessage: *cursor* is none that a page gave.
+        """
+        counts = await self._ask(presence.online_counts(self._names, cursor))
+        return await self._ask(presence.online_part(self._names, cursor, counts, limit))
+
+    async def iter_online(self) -> AsyncIterator[str]:
+        """Users with at least one connection, each once, page by page; for fleets with very many."""
+        cursor, is_first = "", True
+        while cursor or is_first:
+            users, cursor = await self.online_page(cursor)
+            is_first = False
+            for user in users:
+                yield user
+
+    async def last_seen(self, user_id: str) -> datetime | None:
+        """When a user was last connected: now if it is, None if not within the last thirty days."""
+        return await self._ask(presence.last_seen(self._names, user_id))
 
     async def is_online(self, user_id: str) -> bool:
         """Whether a user has a connection."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from fairlead.codec import from_json
 from fairlead.errors import InvalidJson, InvalidMessage
 from fairlead.names import PARTITIONS, Names, channel, checked_channel, checked_id, id_of, kind_of, partition_of
 
 Answer = TypeVar("Answer")
+
+SEEN_MS: Final = 30 * 24 * 3600 * 1000
+"""How long it is remembered when a user was last seen."""
 
 
 class Member(NamedTuple):
@@ -23,6 +26,14 @@ class Member(NamedTuple):
     """Which replica holds it; it is there as long as the replica's lease lasts."""
     since: datetime | None = None
     """When it came, by the clock of its replica; None if that was not written down."""
+
+
+class OnlinePage(NamedTuple):
+    """Some of the users who are online."""
+
+    users: list[str]
+    cursor: str
+    """What to ask the next page with; empty when this is the last one."""
 
 
 class Query(NamedTuple, Generic[Answer]):
@@ -44,8 +55,45 @@ def revoke_session(names: Names, session_id: str, user_ids: Iterable[str]) -> Qu
 
 def online_users(names: Names) -> Query[set[str]]:
     """Users with at least one connection."""
-    commands = [("SMEMBERS", names.online(partition)) for partition in range(PARTITIONS)]
+    commands = _online("SMEMBERS", names, range(PARTITIONS))
     return Query(commands, lambda sets: {user.decode() for users in sets for user in users})
+
+
+def online_count(names: Names) -> Query[int]:
+    """How many users have at least one connection."""
+    return Query(_online("SCARD", names, range(PARTITIONS)), sum)
+
+
+def online_counts(names: Names, cursor: str) -> Query[list[int]]:
+    """As `online_count`, for each partition from *cursor* on; what `online_part` chooses by."""
+    return Query(_online("SCARD", names, range(_first(cursor), PARTITIONS)), list)
+
+
+def online_part(names: Names, cursor: str, counts: Sequence[int], limit: int) -> Query[OnlinePage]:
+    """
+    Users of whole partitions from *cursor* on, until they are about *limit*.
+
+    A user never changes its partition: nobody comes twice, and who is there all the time comes.
+    """
+    first = _first(cursor)
+    until, users = first, 0
+    while until < PARTITIONS and (users < limit or until == first):
+        users += counts[until - first]
+        until += 1
+    after = str(until) if until < PARTITIONS else ""
+    commands = _online("SMEMBERS", names, range(first, until))
+    return Query(commands, lambda sets: OnlinePage(sorted(user.decode() for users in sets for user in users), after))
+
+
+def last_seen(names: Names, user_id: str) -> Query[datetime | None]:
+    """When a user was last connected: now if it is, None if not within the last thirty days."""
+    partition = partition_of(channel("user", user_id))
+    commands = [
+        ("SISMEMBER", names.online(partition), user_id),
+        ("ZSCORE", names.last_seen(partition), user_id),
+        ("TIME",),
+    ]
+    return Query(commands, _last_seen)
 
 
 def is_online(names: Names, user_id: str) -> Query[bool]:
@@ -61,6 +109,28 @@ def members_of(names: Names, channel: str) -> Query[list[Member]]:
     key = names.conns(id_of(name)) if is_user else names.here(name)
     commands = [("HGETALL", key), ("ZRANGE", names.replicas, "0", "-1", "WITHSCORES"), ("TIME",)]
     return Query(commands, partial(_present, partial(_seat, id_of(name)) if is_user else _member))
+
+
+def _online(verb: str, names: Names, partitions: Iterable[int]) -> list[tuple[str, str]]:
+    return [(verb, names.online(partition)) for partition in partitions]
+
+
+def _first(cursor: str) -> int:
+    """The partition that *cursor* names."""
+    if not cursor:
+        return 0
+    if cursor.isascii() and cursor.isdecimal() and int(cursor) < PARTITIONS:
+        return int(cursor)
+    raise InvalidMessage("the cursor is none: take that of the page before, or none for the first page")
+
+
+def _last_seen(replies: list[Any]) -> datetime | None:
+    is_online, left, (seconds, micros) = replies
+    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    if is_online:
+        return _moment(now_ms)
+    is_remembered = left is not None and float(left) > now_ms - SEEN_MS
+    return _moment(float(left)) if is_remembered else None
 
 
 def _members(names: Names, verb: str, session_id: str, user_ids: Iterable[str]) -> Query[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +15,7 @@ from fairlead.confirmation import OnTimeout
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
 from fairlead.names import DURABLE_KINDS, Names
-from fairlead.presence import Answer, Member, Query
+from fairlead.presence import Answer, Member, OnlinePage, Query
 from fairlead.publication import Publications, Sayable
 from fairlead.question import DEFAULT_POLICY, Policy
 from fairlead.redis.patience import patiently_sync
@@ -169,6 +170,27 @@ class SyncBackend(Sends[Sent], SyncQuestions):
     def online_users(self) -> set[str]:
         """Users with at least one connection."""
         return self._ask(presence.online_users(self._names))
+
+    def online_count(self) -> int:
+        """How many users have at least one connection."""
+        return self._ask(presence.online_count(self._names))
+
+    def online_page(self, cursor: str = "", limit: int = 1000) -> OnlinePage:
+        """As `Backend.online_page`."""
+        counts = self._ask(presence.online_counts(self._names, cursor))
+        return self._ask(presence.online_part(self._names, cursor, counts, limit))
+
+    def iter_online(self) -> Iterator[str]:
+        """Users with at least one connection, each once, page by page; for fleets with very many."""
+        cursor, is_first = "", True
+        while cursor or is_first:
+            users, cursor = self.online_page(cursor)
+            is_first = False
+            yield from users
+
+    def last_seen(self, user_id: str) -> datetime | None:
+        """When a user was last connected: now if it is, None if not within the last thirty days."""
+        return self._ask(presence.last_seen(self._names, user_id))
 
     def is_online(self, user_id: str) -> bool:
         """Whether a user has a connection."""

@@ -12,7 +12,7 @@ import orjson
 
 from fairlead.errors import Unavailable
 from fairlead.names import Names, kind_of, partition_of
-from fairlead.presence import Member, members_of
+from fairlead.presence import SEEN_MS, Member, members_of
 from fairlead.redis.scripts import load
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 from fairlead_gateway.facts.news import session_news
@@ -22,9 +22,6 @@ _RELEASE: Final = load("release", SCRIPTS)
 _APPEAR: Final = load("appear", SCRIPTS)
 _VANISH: Final = load("vanish", SCRIPTS)
 _REMIND: Final = load("remind", SCRIPTS)
-
-SEEN_MS: Final = 30 * 24 * 3600 * 1000
-"""How long it is remembered when a user was last seen."""
 
 Shown = Mapping[str, asyncio.Future[Any]]
 """By session: 1 once Redis has said that the user has arrived there, 0 if it was there, or has come back in time."""
