@@ -1,4 +1,4 @@
-"""Once a second: ping the quiet, close the dead, and those whose token has ended (CON-7, T4)."""
+"""Once a second: ping the quiet, close the dead and those whose token has ended, end what nobody types (CON-7, T4)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from fairlead import codes
 from fairlead_gateway.pool import Connection
-from fairlead_gateway.sessions import leaving
+from fairlead_gateway.sessions import leaving, people
 from fairlead_gateway.sessions.replica import Replica
 
 PING: Final = b"fl"
@@ -25,6 +25,8 @@ async def beat(replica: Replica) -> None:
         for connection in replica.expiries.turn(int(time.time())):
             connection.expires_at = 0
             leaving.end(replica, connection, codes.TOKEN_EXPIRED, "send refresh in time, or reconnect with a new token")
+        for connection, session in replica.typists.turn(int(now)):
+            people.stopped_typing(replica, connection, session)
         replica.interest.tidy()
         await asyncio.sleep(1.0 - loop.time() % 1.0)
 

@@ -9,7 +9,7 @@ import structlog
 from fairlead import codes
 from fairlead.errors import Unavailable
 from fairlead_gateway.pool import Connection
-from fairlead_gateway.sessions import seating
+from fairlead_gateway.sessions import people, seating
 from fairlead_gateway.sessions.replica import Replica
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,8 @@ def gone(replica: Replica, connection: Connection, code: int, reason: str) -> No
     replica.heartbeats.drop(connection, connection.heartbeat_at)
     forget_expiry(replica, connection)
     channels = connection.channels
+    for session in replica.typists.stop(connection):
+        people.stopped_typing(replica, connection, session)
     for channel in (*channels, *seating.own_channels(connection)):
         if replica.pool.leave(connection, channel):
             replica.interest.release(channel)

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from fairlead.errors import Unavailable
+from fairlead.messages import push
 from fairlead.names import id_of
 from fairlead_gateway.facts.departures import Departure
 from fairlead_gateway.facts.news import SessionEvent, moment, session_news
@@ -38,6 +39,29 @@ def went(replica: Replica, connection: Connection, session: str) -> None:
     _emit(replica, "session_left", session, connection.user_id, connection.id)
 
 
+async def typing(replica: Replica, connection: Connection, session: str, is_typing: bool) -> None:
+    """
+    Show the others in *session* that the user of *connection* is typing, or has stopped; at most once.
+
+    :raises Unavailable: Redis cannot be reached.
+    """
+    notice = {"type": "typing", "user_id": connection.user_id, "is_typing": is_typing}
+    user = f"user:{connection.user_id}"
+    await replica.publisher.publish(session, push(notice, session, sender=user, exclude=user), durable=False)
+
+
+def typing_changed(replica: Replica, connection: Connection, session: str, is_typing: bool) -> None:
+    """Tell the application that a user began to type, or has stopped."""
+    facts = {"user_id": connection.user_id, "session_id": id_of(session), "is_typing": is_typing}
+    replica.events.emit("typing_status_changed", **facts)
+
+
+def stopped_typing(replica: Replica, connection: Connection, session: str) -> None:
+    """Tell the others in its place that somebody has stopped who left, or fell silent."""
+    typing_changed(replica, connection, session, False)
+    replica.tasks.start(_stopped_typing(replica, connection, session), name="stopped typing")
+
+
 class Farewells:
     """Tells of departures, wherever the connection was (see `fairlead_gateway.facts.departures.Teller`)."""
 
@@ -60,6 +84,13 @@ class Farewells:
 def _shown(replica: Replica, connection: Connection, session: str, answer: asyncio.Future[Any]) -> None:
     if not answer.cancelled() and answer.exception() is None and answer.result():
         came(replica, connection, session)
+
+
+async def _stopped_typing(replica: Replica, connection: Connection, session: str) -> None:
+    try:
+        await typing(replica, connection, session, False)
+    except Unavailable as error:
+        log.warning("not announced", about="typing", channel=session, why=error.message)
 
 
 async def _announce(replica: Replica, connection: Connection, session: str) -> None:

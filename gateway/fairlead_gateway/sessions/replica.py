@@ -20,6 +20,7 @@ from fairlead_gateway.facts.statuses import Statuses
 from fairlead_gateway.facts.tasks import TaskStates
 from fairlead_gateway.monitor.monitor import Counters
 from fairlead_gateway.pool import Connection, ConnectionPool
+from fairlead_gateway.pool.typists import Typists
 from fairlead_gateway.pool.wheel import Wheel
 from fairlead_gateway.sessions.events import EventBus
 from fairlead_gateway.sessions.handlers import Handlers
@@ -63,6 +64,7 @@ class Replica:
 
     monitors: Monitors = field(default_factory=Monitors)
     voice: Voice = field(default_factory=Voice)
+    typists: Typists[Connection] = field(default_factory=Typists)
     heartbeats: Wheel[Connection] = field(default_factory=Wheel)
     """By loop second."""
     expiries: Wheel[Connection] = field(default_factory=Wheel)

@@ -173,6 +173,8 @@ def stand_up(replica: Replica, connection: Connection, channels: Sequence[str]) 
     """Let *connection* hear *channels* no more; those it does not hear are passed over."""
     heard = [channel for channel in channels if channel in connection.channels]
     if heard and connection.joined:
+        for session in replica.typists.stop(connection, heard):
+            people.stopped_typing(replica, connection, session)
         _get_up(replica, connection, heard)
         _leave(replica, connection, heard)
 

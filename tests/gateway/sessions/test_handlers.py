@@ -171,6 +171,7 @@ async def test_events_tell_of_a_connections_whole_life(gateway: Gateway) -> None
     reply = await client.ask("message", content="hi")
     await client.ask("typing", is_typing=True)
     await client.ask("leave_session", session_id=session)
+    await until(lambda: gateway.told("session_left", user_id=user))
     await client.leave()
     await until(lambda: gateway.told("user_disconnected", user_id=user))
 
@@ -180,6 +181,7 @@ async def test_events_tell_of_a_connections_whole_life(gateway: Gateway) -> None
         "connection",
         "session_joined",
         "message_received",
+        "typing_status_changed",
         "typing_status_changed",
         "session_left",
         "disconnection",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import structlog
 
 from fairlead.errors import Forbidden, InvalidMessage
 from fairlead.names import channel, checked_channel, id_of, kind_of
+from fairlead_gateway.sessions import people
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Message, Typing
 from fairlead_gateway.sessions.handlers import answer
@@ -46,12 +48,18 @@ async def message(context: Context, frame: Message) -> dict[str, Any]:
 
 
 async def typing(context: Context, frame: Typing) -> dict[str, Any]:
-    """Show the other members of a session that this user is typing, or has stopped; at most once."""
+    """
+    Show the other members of a session that this user is typing, or has stopped; at most once.
+
+    Who falls silent has stopped. What they know already they are not told again, or not often.
+    """
     name = _joined_session(context, frame.session_id)
-    notice = {"type": "typing", "user_id": context.user_id, "is_typing": frame.is_typing}
-    await context.publish(name, notice, exclude=f"user:{context.user_id}", durable=False)
-    facts = {"user_id": context.user_id, "session_id": id_of(name), "is_typing": frame.is_typing}
-    context.replica.events.emit("typing_status_changed", **facts)
+    replica, connection = context.replica, context.connection
+    news = replica.typists.note(connection, name, frame.is_typing, asyncio.get_running_loop().time())
+    if news == "changed":
+        people.typing_changed(replica, connection, name, frame.is_typing)
+    if news:
+        await people.typing(replica, connection, name, frame.is_typing)
     return {"session_id": id_of(name)}
 
 
