@@ -116,6 +116,7 @@ class Assembly:
             statuses=Statuses(lane, names, settings.status_update_people),
             acks=Acks(lane, names),
             cursors=Cursors(lane, names),
+            history=history,
             questions=Questions(lane, names, self.asks),
             task_states=(task_states := TaskStates(lane, names, settings.task_stalled_seconds)),
             verifier=TokenVerifier.from_settings(settings),

@@ -42,6 +42,7 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "subscribe_task": {"task_id": "k"},
     "cancel": {"task_id": "k"},
     "unsubscribe_task": {"task_id": "k"},
+    "read": {"session_id": "s2", "message_id": "m-unknown"},
     "presence": {"channel": "session:s2"},
     "leave_session": {"session_id": "s2"},
     "refresh": {"token": token("ann")},

@@ -6,20 +6,28 @@ import asyncio
 from random import getrandbits
 from typing import Any, Final
 
+import orjson
+
+from fairlead.envelope import unseal
+from fairlead.errors import InvalidMessage
 from fairlead.names import Names
 from fairlead.position import Position
 from fairlead.redis.scripts import load
-from fairlead_gateway.facts.lane import Lane
+from fairlead_gateway.facts.lane import SCRIPTS, Lane
 
 _READ: Final = load("read")
+_FIND: Final = load("find", SCRIPTS)
 
 PAGE: Final = 100
 """Messages in one answer, so that no answer holds up Redis, or everything behind it."""
 
+MOST_FOUND: Final = 1024
+"""Messages that one is looked for among, where nothing says at which offset it is."""
+
 
 class History:
     """
-    Asks where channels stand and what was said since.
+    Asks where channels stand, what was said since, and by whom.
 
     :param history_seconds: how long messages are kept, as publishers have it.
     """
@@ -34,3 +42,19 @@ class History:
         offset, epoch, id_ = since or (0, "", "")
         args = (self._history_seconds, f"{getrandbits(48):012x}", epoch, offset, id_, PAGE)
         return self._lane.run(_READ, self._names.of_durable(channel), args)
+
+    async def sender(self, channel: str, message_id: str) -> str | None:
+        """
+        Who said a message, such as ``user:42``; None when it is not in the history of *channel* (any more).
+
+        :raises Unavailable: Redis cannot be reached.
+        """
+        log, _, seen, _ = self._names.of_durable(channel)
+        data = await self._lane.run(_FIND, (log, seen), (message_id, MOST_FOUND))
+        if data is None:
+            return None
+        try:
+            sender = orjson.loads(unseal(data).envelope.frame).get("from")
+        except (InvalidMessage, orjson.JSONDecodeError):
+            return None
+        return sender if isinstance(sender, str) else None

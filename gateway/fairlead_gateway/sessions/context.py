@@ -45,10 +45,16 @@ class Context:
         return self.connection.identity
 
     async def publish(
-        self, channel: str, message: Mapping[str, Any], *, exclude: str = "", durable: bool | None = None
+        self,
+        channel: str,
+        message: Mapping[str, Any],
+        *,
+        exclude: str = "",
+        durable: bool | None = None,
+        message_id: str | None = None,
     ) -> Sent:
         """Send *message* in the name of this user to everybody in *channel*, on every replica."""
-        envelope = push(message, channel, sender=f"user:{self.user_id}", exclude=exclude)
+        envelope = push(message, channel, sender=f"user:{self.user_id}", exclude=exclude, message_id=message_id)
         return await self.replica.publisher.publish(channel, envelope, durable=durable)
 
     def answer(self, message: Mapping[str, Any]) -> None:

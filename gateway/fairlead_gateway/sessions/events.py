@@ -24,6 +24,7 @@ EVENTS: Final = (
     "session_left",
     "message_received",
     "message_acknowledged",
+    "message_read",
     "typing_status_changed",
     "question_answered",
     "question_timed_out",

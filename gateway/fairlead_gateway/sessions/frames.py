@@ -73,6 +73,8 @@ class Message(Action):
     to: ChannelName | None = None
     message_type: Word = "text"
     metadata: dict[str, Any] | None = None
+    message_id: MessageId | None = None
+    """Of the client's choice; sending again with the same one is harmless."""
 
     @model_validator(mode="after")
     def _one_destination(self) -> Message:
@@ -84,6 +86,11 @@ class Message(Action):
 class Typing(Action):
     session_id: Id | None = None
     is_typing: bool = True
+
+
+class Read(Action):
+    message_id: MessageId
+    session_id: Id | None = None
 
 
 class Confirm(Action):

@@ -14,6 +14,7 @@ from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.cursors import Cursors
+from fairlead_gateway.facts.history import History
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.facts.statuses import Statuses
@@ -52,6 +53,7 @@ class Replica:
     cursors: Cursors
     questions: Questions
     task_states: TaskStates
+    history: History
     verifier: TokenVerifier
     authorizer: Authorizer
     handlers: Handlers[Any]

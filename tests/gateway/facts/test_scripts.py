@@ -403,6 +403,16 @@ async def stalled(run: Run, redis: Redis) -> None:
     assert await run("stalled", TASK[:5], (*told("m-4"), at)) == [0, b"", 1, 0, 1]
 
 
+async def find(run: Run, redis: Redis) -> None:
+    log, _, seen, _ = DURABLE
+    for offset in range(1, 101):
+        await redis.xadd(log, {"m": f"m-{offset}", "d": f"envelope {offset}"}, id=f"{offset}-0")
+    await redis.zadd(seen, {"m-100": 100, "gone": 7, "trimmed": 101})
+    found = [await run("find", (log, seen), (id, 1000)) for id in ("m-100", "m-99", "m-1", "gone", "trimmed", "never")]
+    assert found == [b"envelope 100", b"envelope 99", b"envelope 1", None, None, None]
+    assert await run("find", (log, seen), ("m-1", 64)) is None, "looked for among the latest only"
+
+
 SCENES = {
     scene.__name__: scene
     for scene in (
@@ -418,6 +428,7 @@ SCENES = {
         depart,
         remind,
         status,
+        find,
         renew,
         claim,
         expect,

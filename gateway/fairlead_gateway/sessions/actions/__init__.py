@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from fairlead_gateway.sessions import frames
-from fairlead_gateway.sessions.actions import acks, channels, confirms, messages, presence, rooms, tasks, tokens
+from fairlead_gateway.sessions.actions import acks, channels, confirms, messages, presence, reads, rooms, tasks, tokens
 from fairlead_gateway.sessions.context import Context
 
 Do = Callable[[Context, Any], Awaitable[Mapping[str, Any] | None]]
@@ -31,6 +31,7 @@ BUILTINS: Final[Mapping[str, Builtin]] = {
     "leave_session": _row(frames.LeaveSession, rooms.leave_session),
     "message": _row(frames.Message, messages.message),
     "typing": _row(frames.Typing, messages.typing),
+    "read": _row(frames.Read, reads.read),
     "ack": _row(frames.Ack, acks.ack),
     "confirm": _row(frames.Confirm, confirms.confirm),
     "list_confirms": _row(frames.ListConfirms, confirms.list_confirms),

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from fairlead.errors import Forbidden, InvalidMessage
+from fairlead.messages import MAX_ID
 from fairlead.names import channel, checked_channel, id_of, kind_of
 from fairlead_gateway.sessions import people
 from fairlead_gateway.sessions.context import Context
@@ -21,14 +22,21 @@ async def message(context: Context, frame: Message) -> dict[str, Any]:
     """
     Store what was said and bring it to the others as ``new_message``, then hand it to whoever registered for its type.
 
-    The sender's connection is spared its own message: the reply holds its id and offset and stands for it.
+    The sender's connection is spared its own message: the reply holds its id and offset and stands for it. With an id
+    of the client's own, what was stored before is neither stored nor handed on again: the reply says ``duplicate``.
     """
     destination = await _destination(context, frame)
     push: dict[str, Any] = {"type": "new_message", "message_type": frame.message_type, "content": frame.content}
     if frame.metadata is not None:
         push["metadata"] = frame.metadata
-    sent = await context.publish(destination, push, exclude=f"connection:{context.connection_id}")
+    own, message_id = f"connection:{context.connection_id}", _scoped(context, frame.message_id)
+    sent = await context.publish(destination, push, exclude=own, message_id=message_id)
     log.debug("message published", message_id=sent.id, channel=destination, offset=sent.offset)
+    reply: dict[str, Any] = {"message_id": sent.id, "channel": destination}
+    if sent.offset:
+        reply |= {"offset": sent.offset, "epoch": sent.epoch, "status": "sent"}
+    if sent.duplicate:
+        return {**reply, "duplicate": True}
     context.replica.events.emit(
         "message_received",
         message_id=sent.id,
@@ -38,9 +46,6 @@ async def message(context: Context, frame: Message) -> dict[str, Any]:
         message_type=frame.message_type,
         content=frame.content,
     )
-    reply: dict[str, Any] = {"message_id": sent.id, "channel": destination}
-    if sent.offset:
-        reply |= {"offset": sent.offset, "epoch": sent.epoch}
     handler = context.replica.handlers.get(frame.message_type)
     if handler is not None:
         reply["result"] = await answer(handler, {**push, "id": sent.id, "channel": destination}, context)
@@ -53,7 +58,7 @@ async def typing(context: Context, frame: Typing) -> dict[str, Any]:
 
     Who falls silent has stopped. What they know already they are not told again, or not often.
     """
-    name = _joined_session(context, frame.session_id)
+    name = joined_session(context, frame.session_id)
     replica, connection = context.replica, context.connection
     news = replica.typists.note(connection, name, frame.is_typing, asyncio.get_running_loop().time())
     if news == "changed":
@@ -65,10 +70,10 @@ async def typing(context: Context, frame: Typing) -> dict[str, Any]:
 
 async def _destination(context: Context, frame: Message) -> str:
     if frame.to is None:
-        return _joined_session(context, frame.session_id)
+        return joined_session(context, frame.session_id)
     name = checked_channel(frame.to)
     if kind_of(name) == "session":
-        return _joined_session(context, id_of(name))
+        return joined_session(context, id_of(name))
     if kind_of(name) == "user" and context.replica.settings.direct_messages and not context.identity.anonymous:
         return name
     if not await context.replica.authorizer.allows(context.identity, "write", name):
@@ -76,7 +81,22 @@ async def _destination(context: Context, frame: Message) -> str:
     return name
 
 
-def _joined_session(context: Context, session_id: str | None) -> str:
+def _scoped(context: Context, message_id: str | None) -> str | None:
+    """
+    The id that a client chose, as nobody else can have chosen it: ``42/its-own``; as that it may be said again.
+
+    :raises InvalidMessage: the two together are longer than an id may be.
+    """
+    if message_id is None:
+        return None
+    user = f"{context.user_id}/"
+    scoped = message_id if message_id.startswith(user) else user + message_id
+    if len(scoped) > MAX_ID:
+        raise InvalidMessage(f"message_id: at most {MAX_ID - len(user)} characters, for you", field="message_id")
+    return scoped
+
+
+def joined_session(context: Context, session_id: str | None) -> str:
     """The channel of the session meant, which must have been joined."""
     session_id = session_id or context.session_id
     if not session_id:

@@ -1,0 +1,40 @@
+"""``read``: a user has read a message of a session; its sender and the reader's other devices learn it (ST-5)."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from typing import Any
+
+from fairlead.errors import NotFound
+from fairlead.names import id_of, kind_of
+from fairlead_gateway.sessions.actions.messages import joined_session
+from fairlead_gateway.sessions.context import Context
+from fairlead_gateway.sessions.frames import Read
+
+
+async def read(context: Context, frame: Read) -> dict[str, Any]:
+    """
+    Tell the sender, and the other devices of this user, that the message was read; kept for those who are away.
+
+    A repeat tells nobody again. One's own message needs no receipt: then nothing is told at all.
+    """
+    session, message_id = joined_session(context, frame.session_id), frame.message_id
+    sender = await context.replica.history.sender(session, message_id)
+    if sender is None:
+        raise NotFound("no such message in the history of this session", message_id=message_id)
+    reply = {"session_id": id_of(session), "message_id": message_id}
+    reader = f"user:{context.user_id}"
+    if sender == reader:
+        return {**reply, "status": "own"}
+    push = {**reply, "type": "message_status_update", "status": "read", "user_id": context.user_id}
+    once = "read-" + sha256(f"{session} {reader} {message_id}".encode()).hexdigest()[:32]
+    own = f"connection:{context.connection_id}"
+    told = [context.publish(reader, push, exclude=own, message_id=once)]
+    if kind_of(sender) == "user":
+        told.append(context.publish(sender, push, message_id=once))
+    is_repeat = all(sent.duplicate for sent in await asyncio.gather(*told))
+    if not is_repeat:
+        facts = {"session_id": id_of(session), "message_id": message_id, "sender": sender}
+        context.replica.events.emit("message_read", user_id=context.user_id, **facts)
+    return {**reply, "status": "read", "duplicate": is_repeat}
