@@ -39,6 +39,7 @@ from fairlead_gateway.facts.departures import Departures
 from fairlead_gateway.facts.due import Due
 from fairlead_gateway.facts.history import History
 from fairlead_gateway.facts.lane import Lane
+from fairlead_gateway.facts.latest import Latest
 from fairlead_gateway.facts.leases import Leases
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
@@ -124,7 +125,7 @@ class Assembly:
             handlers=Handlers(RESERVED),
             events=EventBus(tasks),
             tasks=tasks,
-            states={"task": task_states.tell},
+            states={"task": task_states.tell, "device": Latest(lane, names).tell},
         )
         self.receipts = Receipts(shards, names, publisher, self._replies, timeout_seconds=PUBLISH_SECONDS)
         self.tickets = Tickets(shards, names, settings.jwt_leeway_seconds)

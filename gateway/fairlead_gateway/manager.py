@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 
 from fairlead.envelope import Envelope
 from fairlead.messages import SYSTEM
+from fairlead.names import Names
 from fairlead.publication import Sayable
 from fairlead.question import Policy
 from fairlead.questions import Questions
@@ -50,6 +51,7 @@ class WebSocketManager(Sends[Sending], Questions):
     def __init__(self, settings: Settings | None = None, *, host: str | None = None, port: int | None = None) -> None:
         given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
         self.settings = (settings or Settings()).model_copy(update=given)
+        super().__init__(SYSTEM, Names(self.settings.prefix))
         self._parts = Assembly(self.settings)
         self._asks = self._parts.asks
         self._policy = Policy(

@@ -10,10 +10,11 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from fairlead import presence, tasks
+from fairlead import devices, presence, tasks
 from fairlead.asking import Asks
 from fairlead.batch import Batch
 from fairlead.confirmation import OnTimeout
+from fairlead.devices import DeviceId
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
 from fairlead.names import DURABLE_KINDS, Names
@@ -234,6 +235,10 @@ class Backend(Sends[Sending], Questions):
     async def last_seen(self, user_id: str) -> datetime | None:
         """When a user was last connected: now if it is, None if not within the last thirty days."""
         return await self._ask(presence.last_seen(self._names, user_id))
+
+    async def device_state(self, device_id: DeviceId) -> dict[str, Any] | None:
+        """The last `device_status` of a device, as its watchers got it; None if there was none for a month."""
+        return await self._ask(devices.device_state(self._names, device_id))
 
     async def is_online(self, user_id: str) -> bool:
         """Whether a user has a connection."""

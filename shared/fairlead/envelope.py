@@ -23,6 +23,9 @@ VERSION: Final = 1
 CONTROL: Final = 1
 """Flag: an order to the replica (see `fairlead.control`), not a message for clients."""
 
+EPHEMERAL: Final = 2
+"""Flag: at most once and not kept, also in a channel that keeps what is said."""
+
 _POSITIONED: Final = 0x93
 _BRACE, _QUOTE, _BRACE_END = b'{"}'
 

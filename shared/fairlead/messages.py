@@ -16,6 +16,8 @@ from fairlead.names import checked_id
 
 SYSTEM: Final = "system"
 
+AI: Final = "ai"
+
 MAX_TYPE: Final = 64
 """Characters of a message type."""
 
@@ -75,6 +77,13 @@ def checked_type(value: object) -> str:
     raise InvalidMessage(f"type must be a string of 1-{MAX_TYPE} printable characters")
 
 
+def checked_status(value: object) -> str:
+    """*value* as a word that says how something is: 1-64 printable characters."""
+    if isinstance(value, str) and 0 < len(value) <= MAX_TYPE and value.isprintable():
+        return value
+    raise InvalidMessage(f"status must be a string of 1-{MAX_TYPE} printable characters")
+
+
 def checked_message_id(value: object) -> str:
     """*value* as a message id of 1-128 printable characters; a new one for None."""
     if value is None:
@@ -86,7 +95,7 @@ def checked_message_id(value: object) -> str:
 
 def checked_sender(value: object) -> str:
     """*value* as who speaks: ``system``, ``ai``, ``user:<id>`` or ``service:<name>``."""
-    if value in (SYSTEM, "ai"):
+    if value in (SYSTEM, AI):
         return str(value)
     kind, _, name = value.partition(":") if isinstance(value, str) else ("", "", "")
     if kind not in ("user", "service"):

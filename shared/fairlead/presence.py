@@ -24,7 +24,13 @@ class Member(NamedTuple):
     user_id: str
     replica: str
     """Which replica holds it; it is there as long as the replica's lease lasts."""
-    since: datetime | None = None
+
+
+class Stay(NamedTuple):
+    """One connection that is in a channel, and for how long."""
+
+    member: Member
+    since: datetime | None
     """When it came, by the clock of its replica; None if that was not written down."""
 
 
@@ -103,12 +109,18 @@ def is_online(names: Names, user_id: str) -> Query[bool]:
 
 
 def members_of(names: Names, channel: str) -> Query[list[Member]]:
-    """Connections that are in a channel now; a user's own channel is heard by all connections of that user."""
+    """Connections that are in a channel now."""
+    commands, read = stays_in(names, channel)
+    return Query(commands, lambda replies: [stay.member for stay in read(replies)])
+
+
+def stays_in(names: Names, channel: str) -> Query[list[Stay]]:
+    """As `members_of`, and since when; a user's own channel is heard by all connections of that user."""
     name = checked_channel(channel)
     is_user = kind_of(name) == "user"
     key = names.conns(id_of(name)) if is_user else names.here(name)
     commands = [("HGETALL", key), ("ZRANGE", names.replicas, "0", "-1", "WITHSCORES"), ("TIME",)]
-    return Query(commands, partial(_present, partial(_seat, id_of(name)) if is_user else _member))
+    return Query(commands, partial(_present, partial(_seat, id_of(name)) if is_user else _stay))
 
 
 def _online(verb: str, names: Names, partitions: Iterable[int]) -> list[tuple[str, str]]:
@@ -141,33 +153,34 @@ def _members(names: Names, verb: str, session_id: str, user_ids: Iterable[str]) 
     return Query([(verb, key, *users)] if users else [], lambda _: None)
 
 
-def _present(member: Callable[[bytes, bytes], Member | None], replies: list[Any]) -> list[Member]:
-    """Members whose replica's lease has not ended, by connection id; what makes no sense is left out."""
+def _present(stay: Callable[[bytes, bytes], Stay | None], replies: list[Any]) -> list[Stay]:
+    """Stays of those whose replica's lease has not ended, by connection id; what makes no sense is left out."""
     here, leases, (seconds, micros) = replies
     now_ms = int(seconds) * 1000 + int(micros) / 1000
     alive = {replica.decode() for replica, until in _pairs(leases) if float(until) > now_ms}
-    members = [member(connection_id, value) for connection_id, value in sorted(_pairs(here))]
-    return [one for one in members if one and one.replica in alive]
+    stays = [stay(connection_id, value) for connection_id, value in sorted(_pairs(here))]
+    return [one for one in stays if one and one.member.replica in alive]
 
 
-def _member(connection_id: bytes, value: bytes) -> Member | None:
+def _stay(connection_id: bytes, value: bytes) -> Stay | None:
     try:
         facts = from_json(value)
     except InvalidJson:
         return None
     match facts:
         case {"user_id": str(user_id), "replica": str(replica), **others}:
-            return Member(connection_id.decode(errors="replace"), user_id, replica, _moment(others.get("since")))
+            member = Member(connection_id.decode(errors="replace"), user_id, replica)
+            return Stay(member, _moment(others.get("since")))
     return None
 
 
-def _seat(user_id: str, connection_id: bytes, value: bytes) -> Member | None:
+def _seat(user_id: str, connection_id: bytes, value: bytes) -> Stay | None:
     """From ``<ms since epoch> <replica> <device>``, as a replica writes down the connections of a user."""
     parts = value.decode(errors="replace").split(" ")
     if len(parts) != 3:
         return None
     since = _moment(int(parts[0])) if parts[0].isdecimal() else None
-    return Member(connection_id.decode(errors="replace"), user_id, parts[1], since)
+    return Stay(Member(connection_id.decode(errors="replace"), user_id, parts[1]), since)
 
 
 def _moment(ms: object) -> datetime | None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from random import getrandbits
 from typing import Final, TypeAlias
 
-from fairlead.envelope import Envelope
+from fairlead.envelope import EPHEMERAL, Envelope
 from fairlead.forms import PUBLISH, Change, Form, bulk
 from fairlead.names import DURABLE_KINDS, Names, kind_of
 
@@ -79,11 +79,13 @@ class Publications:
         """
         What to write, and in which form; without one it is ephemeral, and the whole command.
 
-        :param durable: overrides what the kind of channel says; of a change, which is kept anyway, nothing.
+        :param durable: overrides what kind of channel and message say; of a change, which is kept anyway, nothing.
         """
         if isinstance(said, Change):
             return self._pack_change(channel, said), said.form
-        if self.is_durable(channel) if durable is None else durable:
+        if durable is None:
+            durable = self.is_durable(channel) and not said.flags & EPHEMERAL
+        if durable:
             return self._pack_durable(channel, said), PUBLISH
         return self._pack_ephemeral(channel, said), None
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Generic, TypeAlias, TypedDict, TypeVar, Unpack
+from typing import Final, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack, get_args
 
-from fairlead import tasks
+from fairlead import devices, tasks
 from fairlead.acks import ACK_SECONDS, checked_seconds
-from fairlead.envelope import Envelope
-from fairlead.messages import SYSTEM, checked_sender, push
+from fairlead.devices import DeviceId, DeviceStatus, device_channel
+from fairlead.envelope import EPHEMERAL, Envelope
+from fairlead.errors import InvalidMessage
+from fairlead.messages import AI, SYSTEM, checked_message_id, checked_sender, checked_status, push
 from fairlead.names import BROADCAST, Names, channel, checked_channel, checked_id
 from fairlead.publication import Sayable
 from fairlead.task import TaskStatus
 
 Receipt = TypeVar("Receipt", covariant=True)
 """What a send gives: a `Sent`, or something to await that gives one."""
+
+MessageStatus: TypeAlias = Literal["sent", "delivered", "read", "failed"]
+
+MESSAGE_STATUSES: Final[tuple[str, ...]] = get_args(MessageStatus)
 
 Message: TypeAlias = Mapping[str, object]
 """At least a ``type``; see `fairlead.messages.push`."""
@@ -105,6 +111,40 @@ class Sends(ABC, Generic[Receipt]):
     def send_to_connection(self, connection_id: str, message: Message, **options: Unpack[Options]) -> Receipt:
         """Send to one connection, as long as it lives."""
         return self.send(channel("connection", connection_id), message, **options)
+
+    # -- notices of a kind of their own ------------------------------------------------------------
+
+    def device_status(self, device_id: DeviceId, status: DeviceStatus, **extra: object) -> Receipt:
+        """
+        Tell the watchers of ``device:<id>`` how a device is, and whoever begins to watch within a month (ST-3).
+
+        :param extra: more fields of the message, such as ``message``.
+        :raises InvalidMessage: *status* is none that a device has.
+        """
+        name = device_channel(device_id)
+        envelope = push(devices.notice(device_id, status, extra), name, sender=self._sender)
+        return self._say(name, devices.kept(self._names, name, envelope))
+
+    def ai_status(self, session_id: str, status: str, message: str | None = None, **extra: object) -> Receipt:
+        """Show the members of a session what its AI is doing, in the name of ``ai``; at most once (ST-5)."""
+        name = channel("session", session_id)
+        said = {} if message is None else {"message": message}
+        content = {**extra, **said, "type": "ai_processing_status", "status": checked_status(status)}
+        return self._say(name, push(content, name, sender=AI)._replace(flags=EPHEMERAL))
+
+    def message_status(self, session_id: str, message_id: str, status: MessageStatus, **extra: object) -> Receipt:
+        """
+        Tell the members of a session what became of a message; kept with the session (ST-5).
+
+        A message that was read was delivered, too. Clients say themselves what they have read, by ``read``.
+
+        :raises InvalidMessage: *status* is none that a message has.
+        """
+        name = channel("session", session_id)
+        if status not in MESSAGE_STATUSES:
+            raise InvalidMessage(f"the status of a message is one of {', '.join(MESSAGE_STATUSES)}")
+        facts = {"message_id": checked_message_id(message_id or ""), "status": status}
+        return self.send(name, {**extra, **facts, "type": "message_status_update"})
 
     def broadcast(self, message: Message, **options: Unpack[Options]) -> Receipt:
         """Send to everybody who is connected at this moment."""

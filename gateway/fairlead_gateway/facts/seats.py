@@ -12,7 +12,7 @@ import orjson
 
 from fairlead.errors import Unavailable
 from fairlead.names import Names, kind_of, partition_of
-from fairlead.presence import SEEN_MS, Member, members_of
+from fairlead.presence import SEEN_MS, Member, Stay, stays_in
 from fairlead.redis.scripts import load
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 from fairlead_gateway.facts.news import session_news
@@ -173,7 +173,11 @@ class Seats:
 
     async def who_is_in(self, channel: str) -> list[Member]:
         """Connections in *channel*, those of dead replicas left out."""
-        query = members_of(self._names, channel)
+        return [stay.member for stay in await self.stays_in(channel)]
+
+    async def stays_in(self, channel: str) -> list[Stay]:
+        """As `who_is_in`, and since when."""
+        query = stays_in(self._names, channel)
         return query.read(await asyncio.gather(*(self._lane.call(*command) for command in query.commands)))
 
     # -- inside ----------------------------------------------------------------------------------

@@ -47,6 +47,19 @@ async def publish(run: Run, redis: Redis) -> None:
     assert await redis.zrange(NAMES.seen("user:42"), 0, -1) == [b"m-2"], "one id is remembered"
 
 
+async def latest(run: Run, redis: Redis) -> None:
+    keys = (*DURABLE, NAMES.latest("user:42"))
+
+    def args(message_id: str, envelope: str, keep: int) -> tuple[object, ...]:
+        return NAMES.pubsub("user:42"), keep, 60, 10, 60, "epoch", message_id, envelope, 60
+
+    assert await run("latest", keys, args("m-1", "one", 0)) == [0, b"", 0, 0]
+    assert not await redis.exists(*DURABLE[:3])
+    said = [await run("latest", keys, args(id, envelope, 9)) for id, envelope in (("a", "1"), ("b", "2"), ("a", "1"))]
+    assert said == [[1, b"epoch.0", 0, 0], [2, b"epoch.0", 0, 0], [1, b"epoch.0", 1, 0]]
+    assert (await redis.get(keys[4]), await redis.ttl(keys[4])) == (b"2", 60), "not what was said before"
+
+
 async def read(run: Run, redis: Redis) -> None:
     new = await run("read", DURABLE, (60, "epoch", "", 0, "", 0))
     await publish(run, redis)
@@ -417,6 +430,7 @@ SCENES = {
     scene.__name__: scene
     for scene in (
         publish,
+        latest,
         read,
         term,
         forget,

@@ -7,7 +7,7 @@ from typing import Any
 from fairlead.errors import Forbidden
 from fairlead.messages import rfc3339
 from fairlead.names import checked_channel
-from fairlead.presence import Member
+from fairlead.presence import Stay
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Presence
 
@@ -17,15 +17,15 @@ async def presence(context: Context, frame: Presence) -> dict[str, Any]:
     name = checked_channel(frame.channel)
     if name not in context.connection.channels and name != f"user:{context.user_id}":
         raise Forbidden(f"subscribe to {name} first", channels=[name])
-    seats: dict[str, list[Member]] = {}
-    for seat in await context.replica.seats.who_is_in(name):
-        seats.setdefault(seat.user_id, []).append(seat)
+    stays: dict[str, list[Stay]] = {}
+    for stay in await context.replica.seats.stays_in(name):
+        stays.setdefault(stay.member.user_id, []).append(stay)
     users = [
-        {"user_id": user_id, "connections": len(held), "since": _since(held)} for user_id, held in sorted(seats.items())
+        {"user_id": user_id, "connections": len(held), "since": _since(held)} for user_id, held in sorted(stays.items())
     ]
     return {"channel": name, "users": users, "count": len(users)}
 
 
-def _since(held: list[Member]) -> str | None:
+def _since(held: list[Stay]) -> str | None:
     """When the first of these connections came."""
-    return min((rfc3339(seat.since) for seat in held if seat.since is not None), default=None)
+    return min((rfc3339(stay.since) for stay in held if stay.since is not None), default=None)
