@@ -35,14 +35,14 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "subscribe": {"channels": ["topic:t", "session:s", "instance:i", "task:k", "device:d"]},
     "unsubscribe": {"channels": ["topic:t"]},
     "join_session": {"session_id": "s2"},
-    "message": {"session_id": "s2", "content": "to a session"},
+    "message": {"session_id": "s2", "content": "to a session", "message_id": "m-1"},
     "typing": {"session_id": "s2", "is_typing": True},
     "confirm": {"callback_id": "none", "proceed": True},
     "list_confirms": {},
     "subscribe_task": {"task_id": "k"},
     "cancel": {"task_id": "k"},
     "unsubscribe_task": {"task_id": "k"},
-    "read": {"session_id": "s2", "message_id": "m-unknown"},
+    "read": {"session_id": "s2", "message_id": "ann/m-1"},
     "presence": {"channel": "session:s2"},
     "leave_session": {"session_id": "s2"},
     "refresh": {"token": token("ann")},
@@ -101,6 +101,7 @@ async def test_everything_that_replicas_and_backends_do_is_allowed(binary: str, 
         "log_level": "debug",
         "user_limit_policy": "evict",
         "max_connections_per_user": 2,
+        "presence_grace_seconds": 0.2,
     }
     with guarded(binary, tmp_path) as server:
         follower = Server("--replicaof", "127.0.0.1", str(server.port), *follow, binary=binary)
@@ -198,6 +199,12 @@ async def _send_all(fl: Backend, fay: Client) -> None:
         await fl.send_to_user("fay", message)
         await fl.send_to_topic("t", message)
     assert await fl.is_online("fay")
+    assert await fl.last_seen("fay")
+    assert await fl.online_count() == len([user async for user in fl.iter_online()])
+    await fl.device_status(456, "online")
+    assert await fl.device_state(456)
+    await fl.ai_status("s3", "thinking")
+    await fl.message_status("s3", first.id, "delivered")
 
 
 async def _update_tasks(fl: Backend, fay: Client) -> None:

@@ -108,7 +108,7 @@ async def test_what_the_ai_does_is_shown_and_not_kept(
 ) -> None:
     await fl.ai_status("s1", "thinking", "looking it up", progress=40)
     async with fl.batch():
-        fl.ai_status("s1", "done")
+        await fl.ai_status("s1", "done")
 
     thinking, done = await heard(), await heard()
 

@@ -258,3 +258,23 @@ def test_a_departure_reads_as_it_was_written() -> None:
     )
     session = departure_of(b"session:x:y 42", b"7", b"")
     assert session == Departure("session:x:y 42", "7", "42", "session:x:y", "", (), 7.0)
+
+
+async def test_a_session_of_two_thousand_who_all_come_back_after_a_crash_is_told_nothing(
+    redis_url: str, prefix: str
+) -> None:
+    members = [f"u{n}" for n in range(2000)]
+    async with replicas(redis_url, prefix, "dead", "r2", grace_seconds=GRACE) as (dead, heir):
+        came = await asyncio.gather(*(dead.admit(f"a-{user}", user, SESSIONS[:1]) for user in members))
+        assert sum([await admission.shown[SESSIONS[0]] for admission in came]) == 2000
+
+        back = await asyncio.gather(*(heir.admit(f"b-{user}", user, SESSIONS[:1]) for user in members))
+        again = [await admission.shown[SESSIONS[0]] for admission in back]
+        await asyncio.gather(*(heir.seats.release(f"a-{user}", user, SESSIONS[:1]) for user in members))
+        await asyncio.sleep(GRACE * 1.5)
+        await heir.departures.look()
+
+        assert not any(admission.arrived for admission in back)
+        assert sum(again) == 0
+        assert heir.told == []
+        assert await heir.redis.hlen(heir.names.people(SESSIONS[0])) == 2000
