@@ -15,7 +15,7 @@ from fairlead.errors import Conflict, FairleadError, InvalidMessage, NotFound
 from fairlead.forms import Change, Form, fate
 from fairlead.messages import SYSTEM, checked_message_id, push
 from fairlead.names import Names, channel, checked_id, id_of
-from fairlead.presence import Question
+from fairlead.presence import Query
 from fairlead.redis.scripts import load
 from fairlead.sent import Fate
 from fairlead.task import MAX_FIELDS, Task, field_text, held_task, is_number
@@ -124,16 +124,16 @@ def state_head(task_id: str) -> bytes:
 # -- what is asked ---------------------------------------------------------------------------------
 
 
-def task_of(names: Names, task_id: str | int) -> Question[Task | None]:
+def task_of(names: Names, task_id: str | int) -> Query[Task | None]:
     """A task as it stands; None where there is no such task, or not any more."""
     task = id_of(task_channel(task_id))
-    return Question([("HGETALL", names.task(task))], lambda replies: held_task(task, replies[0]))
+    return Query([("HGETALL", names.task(task))], lambda replies: held_task(task, replies[0]))
 
 
-def is_cancelled(names: Names, task_id: str | int) -> Question[bool]:
+def is_cancelled(names: Names, task_id: str | int) -> Query[bool]:
     """Whether a task was cancelled."""
     task = id_of(task_channel(task_id))
-    return Question([("HGET", names.task(task), "status")], lambda replies: replies[0] == b'"cancelled"')
+    return Query([("HGET", names.task(task), "status")], lambda replies: replies[0] == b'"cancelled"')
 
 
 # -- inside ----------------------------------------------------------------------------------------

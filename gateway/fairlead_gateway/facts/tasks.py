@@ -57,8 +57,8 @@ class TaskStates:
 
     async def ask(self, task_id: str) -> Task | None:
         """A task as it stands; None where there is no such task, or not any more."""
-        question = task_of(self._names, task_id)
-        return question.read(await asyncio.gather(*(self._lane.call(*command) for command in question.commands)))
+        query = task_of(self._names, task_id)
+        return query.read(await asyncio.gather(*(self._lane.call(*command) for command in query.commands)))
 
     async def current(self, user_id: str) -> list[str]:
         """The tasks of a user that go on, are about to begin, or have ended lately; the latest first."""
