@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -15,7 +15,9 @@ from fairlead_gateway.facts.departures import Departure
 from fairlead_gateway.facts.news import SessionEvent, moment, session_news
 from fairlead_gateway.facts.seats import Admission
 from fairlead_gateway.pool import Connection
-from fairlead_gateway.sessions.replica import Replica
+
+if TYPE_CHECKING:
+    from fairlead_gateway.sessions.replica import Replica
 
 log = structlog.get_logger(__name__)
 
