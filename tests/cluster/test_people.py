@@ -94,6 +94,8 @@ async def test_of_a_killed_replica_each_departure_is_told_once(
         for user in users:
             await sitting(stack, trio[0], session, user)
         stays = await sitting(stack, trio[1], session, users[0])
+        for user in users:
+            await until_told(hosts[0], user, "session_joined", "", 5)
         began = datetime.now(UTC)
 
         trio[0].kill()

@@ -79,7 +79,8 @@ class Teller(Protocol):
 
 class Departures:
     """
-    Looks for departures whose grace is over, in the partitions that the reminders name.
+    Looks for departures whose grace is over, in the partitions that the reminders name. Those are written after the
+    departures, and before the seat is forgotten that somebody would sweep: so none is without one for long.
 
     A departure that is taken is still written down until it has been said. A user who comes back meanwhile has
     arrived anew. The news of a session is published by the script that takes it, and so said exactly once.

@@ -120,15 +120,15 @@ class Seats:
         """
         self._owed[connection_id] = (user_id, channels)
         sessions = [channel for channel in channels if kind_of(channel) == "session"]
-        await self._remind_first([f"user:{user_id}", *sessions])
         facts = orjson.dumps({"connection_id": connection_id, "sessions": sessions})
         args = (user_id, connection_id, self._grace_ms, facts, SEEN_MS)
         released = self._lane.run(_RELEASE, self._keys(user_id), args)
         gone = [self._vanish(_Ghost(connection_id, user_id, channel), facts) for channel in channels]
-        if not self._lane.is_ordered:
-            # What is written down of it goes last, or nobody could sweep after us.
-            await asyncio.gather(released, *gone)
-        gone.append(self._lane.call("HDEL", self._held_key, connection_id))
+        await self._in_order(released, *gone)
+        reminded = self._remind([f"user:{user_id}", *sessions])
+        await self._in_order(reminded)
+        # What is written down of it goes last, or nobody could sweep after us.
+        gone += (reminded, self._lane.call("HDEL", self._held_key, connection_id))
         await asyncio.gather(released, *gone)
         self._owed.pop(connection_id, None)
         was_held, left = released.result()
@@ -192,17 +192,18 @@ class Seats:
         return names.here(session), names.people(session), *names.departures(partition_of(session))
 
     async def _hold_first(self, connection_id: str, user_id: str, channels: Sequence[str]) -> None:
-        """Write down what we hold, before anything that must be swept: among several Redis, order is waited for."""
-        held = self._hold(connection_id, user_id, channels)
-        if not self._lane.is_ordered:
-            await held
+        """Write down what we hold, before anything that must be swept."""
+        await self._in_order(self._hold(connection_id, user_id, channels))
 
-    async def _remind_first(self, channels: Iterable[str]) -> None:
-        """Have the partitions of *channels* looked at, before a departure is written there."""
-        partitions = sorted({partition_of(channel) for channel in channels})
-        reminded = self._lane.run(_REMIND, (self._names.reminders,), (self._grace_ms, *partitions))
+    async def _in_order(self, *before: asyncio.Future[Any]) -> None:
+        """Wait for what must be done *before* all else: among several Redis, only waiting makes an order."""
         if not self._lane.is_ordered:
-            await reminded
+            await asyncio.gather(*before)
+
+    def _remind(self, channels: Iterable[str]) -> asyncio.Future[Any]:
+        """Have the partitions of *channels* looked at when the grace is over."""
+        partitions = sorted({partition_of(channel) for channel in channels})
+        return self._lane.run(_REMIND, (self._names.reminders,), (self._grace_ms, *partitions))
 
     def _hold(self, connection_id: str, user_id: str, channels: Sequence[str]) -> asyncio.Future[Any]:
         facts = orjson.dumps({"user": user_id, "channels": channels})

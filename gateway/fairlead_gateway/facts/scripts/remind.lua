@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Have partitions looked at when the grace of a departure is over that is about to be written there.
+-- Have partitions looked at when the grace is over of departures that were written there just now.
 -- KEYS: 1 reminders (sorted set: partition by when to look at it, ms; see `due`)
 -- ARGV: 1 grace in ms  2... partitions
 -- Returns nothing of use.
