@@ -12,6 +12,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from fairlead.codec import from_json
 from fairlead.consumer import Consumer
+from fairlead.entries import text
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError, InvalidMessage
 from fairlead.groups import Entry, Pace, Share
@@ -53,23 +54,14 @@ def parcel(entry_id: str, fields: Mapping[bytes, bytes]) -> Parcel:
 
     :raises FairleadError: what is wrong with it.
     """
-    channel = checked_channel(_text(fields, b"to"))
-    message = from_json(_text(fields, b"message"))
+    channel = checked_channel(text(fields, b"to"))
+    message = from_json(text(fields, b"message"))
     if not isinstance(message, dict):
         raise InvalidMessage("message must be a JSON object")
-    given = _text(fields, b"id") if b"id" in fields else message.get("id")
+    given = text(fields, b"id") if b"id" in fields else message.get("id")
     message_id = given or f"{GROUP}-{entry_id}"
     sender = checked_sender(message.get("from", SYSTEM))
     return Parcel(channel, push({**message, "id": message_id}, channel, sender=sender))
-
-
-def _text(fields: Mapping[bytes, bytes], name: bytes) -> str:
-    try:
-        return fields[name].decode()
-    except KeyError:
-        raise InvalidMessage(f"the field {name.decode()} is missing") from None
-    except UnicodeDecodeError:
-        raise InvalidMessage(f"the field {name.decode()} is not UTF-8") from None
 
 
 class Ingress:
