@@ -93,7 +93,7 @@ class Publisher:
         return answer
 
     def follow(self) -> None:
-        """Have sentinels asked from now on whether masters are still the same; no need to, where something is posted."""
+        """Have sentinels asked from now on whether masters are still the same, as whoever posts has anyway."""
         if self._services and (self._following is None or self._following.done()):
             work = self._follow()
             self._following = asyncio.get_running_loop().create_task(work, name="fairlead follows masters")

@@ -17,6 +17,7 @@ from fairlead_gateway.facts.cursors import Cursors
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.facts.tasks import TaskStates
+from fairlead_gateway.facts.told import Told
 from fairlead_gateway.monitor.monitor import Counters
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.pool.wheel import Wheel
@@ -49,6 +50,7 @@ class Replica:
     cursors: Cursors
     questions: Questions
     task_states: TaskStates
+    told: Told
     verifier: TokenVerifier
     authorizer: Authorizer
     handlers: Handlers[Any]

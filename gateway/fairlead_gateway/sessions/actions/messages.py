@@ -8,6 +8,7 @@ import structlog
 
 from fairlead.errors import Forbidden, InvalidMessage
 from fairlead.names import channel, checked_channel, id_of, kind_of
+from fairlead_gateway.sessions import forwarding
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Message, Typing
 from fairlead_gateway.sessions.handlers import answer
@@ -26,6 +27,7 @@ async def message(context: Context, frame: Message) -> dict[str, Any]:
     if frame.metadata is not None:
         push["metadata"] = frame.metadata
     sent = await context.publish(destination, push, exclude=f"connection:{context.connection_id}")
+    forwarding.tell(context, sent.id, destination, context.frame)
     log.debug("message published", message_id=sent.id, channel=destination, offset=sent.offset)
     context.replica.events.emit(
         "message_received",
