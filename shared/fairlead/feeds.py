@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from fairlead.consumer import Consumer
-from fairlead.errors import FairleadError, InvalidMessage
+from fairlead.errors import FairleadError, InvalidMessage, Unavailable
 from fairlead.groups import Entry, Pace, Share
 from fairlead.names import Names, checked_id
 from fairlead.redis.outage import is_passing, unavailable
@@ -133,7 +133,8 @@ class Feed(AsyncIterator[T], Generic[T]):
         self._dead = names.dead(stream)
         self._wish = wish
         self._read = read
-        self._consumer = Consumer(redis, wish.share(stream))
+        self._share = wish.share(stream)
+        self._consumer = Consumer(redis, self._share)
         self._given: str | None = None
         """The entry that the loop works on."""
         self._is_closed = False
@@ -158,6 +159,14 @@ class Feed(AsyncIterator[T], Generic[T]):
                 await self._consumer.done(entry.id)
         raise StopAsyncIteration
 
+    async def begin(self) -> None:
+        """Form the group, unless it is there: what happens from now on is heard. Done by ``async with feed``."""
+        try:
+            await self._patiently(self._shards.ask, self._share.formation())
+        except Unavailable as error:
+            if not str(error.__cause__).startswith("BUSYGROUP"):
+                raise
+
     async def acknowledge(self, entry_id: str, seconds: float) -> None:
         """Acknowledge an entry now; *seconds* is how long Redis may be away."""
         if self._given == entry_id:
@@ -170,6 +179,7 @@ class Feed(AsyncIterator[T], Generic[T]):
         await self._consumer.hang_up()
 
     async def __aenter__(self) -> Self:
+        await self.begin()
         return self
 
     async def __aexit__(

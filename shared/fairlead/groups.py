@@ -125,6 +125,10 @@ class Share:
 
     # -- what to ask -----------------------------------------------------------------------------
 
+    def formation(self) -> Command:
+        """The command that forms the group; refused with ``BUSYGROUP`` where it is there."""
+        return ("XGROUP", "CREATE", self.stream, self.group, self._begins_at, "MKSTREAM")
+
     def acknowledgements(self) -> list[Command]:
         """What to write before anything else; at most one command."""
         if not self._done:
@@ -141,7 +145,7 @@ class Share:
             case _Phase.OWN:
                 return self._script(greeting, _OWED, self._consumer, "own", self._own_from, self._size)
             case _Phase.FORM:
-                return ("XGROUP", "CREATE", self.stream, self.group, self._begins_at, "MKSTREAM")
+                return self.formation()
             case _Phase.IDLE:
                 return self._script(greeting, _OWED, self._consumer, "idle", self.pace.idle_ms, self._size)
             case _Phase.FORGET:

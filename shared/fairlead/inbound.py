@@ -113,7 +113,8 @@ class Inbound(Generic[Done, Outcome]):
         answer = failure(code, message, detail)
         if self.action != MESSAGE:
             return self._respond(Reply(self._asked, answer) if self._reply_to else None)
-        frame = {"type": "error", "ref": self.ref or None, "code": code, "message": message, "detail": detail}
+        # Without its ref: the action that stored the message has had its one reply.
+        frame = {"type": "error", "ref": None, "code": code, "message": message, "detail": detail}
         return self._respond(self._push(f"user:{self.user_id}", {**frame, "message_id": self.message_id}))
 
     def _push(self, channel: str, message: Mapping[str, object]) -> Push:

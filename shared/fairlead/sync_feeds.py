@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from redis.exceptions import RedisError
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, Unavailable
 from fairlead.feeds import BACK_OFF, Wish, given_up, why_not
 from fairlead.groups import Entry
 from fairlead.names import Names
@@ -38,7 +38,8 @@ class SyncFeed(Iterator[T], Generic[T]):
         self._dead = names.dead(stream)
         self._wish = wish
         self._read = read
-        self._consumer = SyncConsumer(redis, wish.share(stream))
+        self._share = wish.share(stream)
+        self._consumer = SyncConsumer(redis, self._share)
         self._given: str | None = None
         """The entry that the loop works on."""
         self._is_closed = False
@@ -63,6 +64,14 @@ class SyncFeed(Iterator[T], Generic[T]):
                 self._consumer.done(entry.id)
         raise StopIteration
 
+    def begin(self) -> None:
+        """Form the group, unless it is there: what happens from now on is heard. Done by ``with feed``."""
+        try:
+            self._patiently(self._shards.ask, self._share.formation())
+        except Unavailable as error:
+            if not str(error.__cause__).startswith("BUSYGROUP"):
+                raise
+
     def acknowledge(self, entry_id: str, seconds: float) -> None:
         """Acknowledge an entry now; *seconds* is how long Redis may be away."""
         if self._given == entry_id:
@@ -75,6 +84,7 @@ class SyncFeed(Iterator[T], Generic[T]):
         self._consumer.hang_up()
 
     def __enter__(self) -> Self:
+        self.begin()
         return self
 
     def __exit__(

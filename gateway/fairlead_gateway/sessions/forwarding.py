@@ -11,6 +11,7 @@ from fairlead.ids import uuid7
 from fairlead.messages import SYSTEM
 from fairlead_gateway.access.identity import matches
 from fairlead_gateway.sessions.context import Context
+from fairlead_gateway.sessions.reading import ref_of
 
 
 def is_forwarded(patterns: Sequence[str], action: str) -> bool:
@@ -42,7 +43,7 @@ async def forward(context: Context, action: str, ref: str | None, frame: Mapping
 def tell(context: Context, message_id: str, channel: str, frame: Mapping[str, Any]) -> None:
     """Let backends know of a message that was stored."""
     if context.replica.settings.forward_messages:
-        context.replica.told.message(message_id, channel, frame, **_who(context))
+        context.replica.told.message(message_id, channel, frame, ref=ref_of(frame) or "", **_who(context))
 
 
 def _who(context: Context) -> dict[str, str]:
