@@ -95,7 +95,7 @@ class Wish:
 
     def share(self, stream: str) -> Share:
         """The part in *stream* that this makes."""
-        pace = Pace(idle_ms=int(self.idle_seconds * 1000))
+        pace = Pace(idle_ms=int(self.idle_seconds * 1000), look_seconds=min(5.0, self.idle_seconds / 2))
         return Share(stream, self.group, self.consumer, from_start=self.from_start, pace=pace)
 
 

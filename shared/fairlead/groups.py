@@ -85,7 +85,7 @@ class Share:
         self._looked_at = -inf
         self._size = self.pace.least
         self._waiting: deque[Entry] = deque()
-        self._taken_at = 0.0
+        self._taken_at = -inf
         self._done: list[str] = []
         """Entries that are to be acknowledged."""
         self._told: list[str] = []
@@ -200,8 +200,9 @@ class Share:
             raise error
 
     def _take(self, entries: list[Entry], now: float) -> None:
-        self._waiting.extend(entries)
-        self._taken_at = now
+        if entries:
+            self._waiting.extend(entries)
+            self._taken_at = now
 
     def _next_size(self, now: float) -> int:
         """Nothing waits: how much to take depends on how long the latest took."""
