@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from fairlead import answers
-from fairlead.answers import Asked, Outcome
+from fairlead.answers import Asked, Outcome, Silent
 from fairlead.names import Names
 from fairlead.publisher import Publisher
 from fairlead.redis.patience import patiently
@@ -41,6 +42,7 @@ class Answering:
         self._replies = replies
         self._sender = sender
         self._timeout_seconds = timeout_seconds
+        self._silent = Silent()
 
     async def give(self, asked: Asked, answer: bytes) -> Outcome:
         """
@@ -62,9 +64,11 @@ class Answering:
         key = asked.key(self._names)
         with self._replies.waiting(key, answers.ended(self._names, asked, waits=True), answers.outcome) as outcome:
             await patiently(self._timeout_seconds, self._shards.ask, *told(asked.reply, key))
-            await asyncio.wait([outcome], timeout=answers.TAKEN_SECONDS)
+            await asyncio.wait([outcome], timeout=self._silent.seconds(asked.reply, time.monotonic()))
             if outcome.done():
+                self._silent.took_something(asked.reply)
                 return outcome.result()
+        self._silent.took_nothing(asked.reply, time.monotonic())
         call = answers.ended(self._names, asked, waits=False)
         reply = (await patiently(self._timeout_seconds, self._shards.run_all, [call]))[0]
         return answers.outcome(reply) or "late"

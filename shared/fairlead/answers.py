@@ -27,6 +27,12 @@ KEPT_MS: Final = 3_600_000
 TAKEN_SECONDS: Final = 2.5
 """How long the replica that asked may take to take an answer; then it goes to the user."""
 
+SILENT_SECONDS: Final = 10.0
+"""How long a replica that did not take an answer is hardly waited for any more: as long as its lease may last."""
+
+GLANCE_SECONDS: Final = 0.02
+"""How long it is waited for meanwhile; one that is well again takes an answer within that."""
+
 _ANSWER: Final = load("answer")
 _COLLECT: Final = load("collect")
 _ANSWERED: Final = load("answered")
@@ -74,6 +80,24 @@ class Collected(NamedTuple):
 
     answer: bytes
     tell: str
+
+
+class Silent:
+    """Replicas that have not taken an answer lately: those who died with a thousand actions cost one wait, not each."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def seconds(self, reply: str, now: float) -> float:
+        """How long to wait for the replica with this reply stream."""
+        return GLANCE_SECONDS if self._until.get(reply, now) > now else TAKEN_SECONDS
+
+    def took_nothing(self, reply: str, now: float) -> None:
+        self._until = {one: until for one, until in self._until.items() if until > now}
+        self._until.setdefault(reply, now + SILENT_SECONDS)
+
+    def took_something(self, reply: str) -> None:
+        self._until.pop(reply, None)
 
 
 class Refusal(FairleadError):

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from fairlead import answers
-from fairlead.answers import Asked, Outcome
+from fairlead.answers import Asked, Outcome, Silent
 from fairlead.names import Names
 from fairlead.redis.patience import patiently_sync
 from fairlead.redis.sync_shards import SyncShards, sync_shards_of
@@ -40,6 +40,7 @@ class SyncAnswering:
         self._publisher = publisher
         self._sender = sender
         self._timeout_seconds = timeout_seconds
+        self._silent = Silent()
 
     def give(self, asked: Asked, answer: bytes) -> Outcome:
         """As `fairlead.answering.Answering.give`."""
@@ -54,12 +55,14 @@ class SyncAnswering:
 
     def _taken(self, asked: Asked) -> str:
         patiently_sync(self._timeout_seconds, self._shards.ask, *told(asked.reply, asked.key(self._names)))
-        until = time.monotonic() + answers.TAKEN_SECONDS
+        until = time.monotonic() + self._silent.seconds(asked.reply, time.monotonic())
         waits = iter(LOOK_SECONDS)
         while (left := until - time.monotonic()) > 0:
             time.sleep(min(left, next(waits, LOOK_SECONDS[-1])))
             if state := self._look(asked, waits=True):
+                self._silent.took_something(asked.reply)
                 return state
+        self._silent.took_nothing(asked.reply, time.monotonic())
         return self._look(asked, waits=False) or "late"
 
     def _look(self, asked: Asked, *, waits: bool) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from redis.asyncio import Redis
 
 import fairlead
 from fairlead import answers
-from fairlead.answers import Asked, Refusal
+from fairlead.answers import Asked, Refusal, Silent
 from fairlead.backend import Backend
 from fairlead.envelope import unseal
 from fairlead.errors import FairleadError, InvalidMessage
@@ -148,6 +149,36 @@ async def test_what_cannot_be_said_is_refused_before_redis_is_touched(fl: Backen
                 m.error("no_such_code", "")
 
     assert not await redis.exists(names.answer("42", "a-1"))
+
+
+async def test_a_replica_that_died_with_many_actions_is_waited_for_once(
+    fl: Backend, redis: Redis, names: Names
+) -> None:
+    waited = []
+    async with fl.inbound("bot") as feed:
+        for n in range(20):
+            await said(redis, names, id=f"a-{n}", reply=names.replies("dead"), ref=f"q{n}")
+        for _ in range(20):
+            m = await anext(feed)
+            began = time.monotonic()
+            assert await m.reply({}) == "late"
+            waited.append(time.monotonic() - began)
+
+    assert waited[0] >= answers.TAKEN_SECONDS
+    assert sum(waited[1:]) < answers.TAKEN_SECONDS
+    assert [message["ref"] for message in await messages(redis, names)] == [f"q{n}" for n in range(20)]
+
+
+def test_who_takes_something_again_is_waited_for_again() -> None:
+    silent = Silent()
+    assert silent.seconds("r1", 0) == answers.TAKEN_SECONDS
+    silent.took_nothing("r1", 0)
+    assert (silent.seconds("r1", 1), silent.seconds("r2", 1)) == (answers.GLANCE_SECONDS, answers.TAKEN_SECONDS)
+    silent.took_nothing("r1", 5)
+    assert silent.seconds("r1", answers.SILENT_SECONDS) == answers.TAKEN_SECONDS, "now and then it is tried again"
+    silent.took_nothing("r1", 20)
+    silent.took_something("r1")
+    assert silent.seconds("r1", 21) == answers.TAKEN_SECONDS
 
 
 @pytest.mark.usefixtures("at_once")
