@@ -102,8 +102,9 @@ def _record(fields: dict[bytes, bytes]) -> PastConnection | None:
             "replica": str(replica),
             "address": str(address),
             "device_id": str(device_id),
-        } if 0 <= connected_at <= ended_at < _NEVER:
-            began, end = _moment(connected_at), _moment(ended_at)
+        } if 0 <= connected_at < _NEVER and 0 <= ended_at < _NEVER:
+            # Of a dead replica's connections another one tells, whose clock may be behind.
+            began, end = _moment(connected_at), _moment(max(connected_at, ended_at))
             return PastConnection(connection_id, user_id, began, end, code, reason, replica, address, device_id)
     return None
 

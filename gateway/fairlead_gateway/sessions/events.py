@@ -70,7 +70,10 @@ class EventBus:
     def emit(self, event: str, **facts: Any) -> None:
         """Tell everybody; async handlers run as tasks of the replica, in no order."""
         if self._tell is not None and self._tells(event):
-            self._tell(event, facts)
+            try:
+                self._tell(event, facts)
+            except Exception:
+                log.exception("event not told to backends", about=event)
         for handler in (*self._handlers.get(event, ()), *self._handlers.get(ANY, ())):
             try:
                 result = handler({"event": event, **facts})

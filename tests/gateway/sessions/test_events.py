@@ -44,6 +44,20 @@ async def test_backends_are_told_of_those_events_that_are_named() -> None:
     assert told[0][1] == {"number": 1}
 
 
+async def test_facts_that_cannot_be_told_to_backends_harm_nobody_here() -> None:
+    def tell(name: str, facts: Mapping[str, object]) -> None:
+        raise TypeError("too large a number")
+
+    heard: list[Facts] = []
+    bus = EventBus(Tasks(), tell, ("*",))
+    bus.on("news", heard.append)
+    with capture_logs() as logs:
+        bus.emit("news", number=2**99)
+
+    assert heard == [{"event": "news", "number": 2**99}]
+    assert [(entry["event"], entry["about"]) for entry in logs] == [("event not told to backends", "news")]
+
+
 async def test_who_no_longer_asks_is_no_longer_told() -> None:
     bus, heard = EventBus(Tasks()), []
     bus.on("news", heard.append)
