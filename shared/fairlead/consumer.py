@@ -43,19 +43,11 @@ class Consumer:
         self._share.drop()
 
     async def take(self) -> None:
-        """Ask Redis once; it may be that nothing comes of it. Everything that was taken before has been dropped."""
-        share = self._share
+        """Ask Redis for more, and wait a moment for it; there may be none. What was taken before has been dropped."""
         try:
-            async with asyncio.timeout(share.pace.block_ms / 1000 + ANSWER_SECONDS):
-                connection = await self._connected()
-                assert self._greeting is not None
-                acknowledgements = share.acknowledgements()
-                question = share.question(self._greeting, time.monotonic())
-                await self._write(connection, *acknowledgements, question)
-                for _ in range(self._unread + len(acknowledgements)):
-                    await connection.read_response()
-                self._unread = 0
-                share.hear(await _reply(connection), time.monotonic())
+            await self._ask()
+            while self._share.is_empty and not self._share.has_waited:
+                await self._ask()
         except (RedisError, OSError) as error:
             await self.hang_up()
             await self._shards.refresh(error)
@@ -86,6 +78,19 @@ class Consumer:
         self._share.lost()
         if connection is not None:
             await connection.disconnect(nowait=True)
+
+    async def _ask(self) -> None:
+        share = self._share
+        async with asyncio.timeout(share.pace.block_ms / 1000 + ANSWER_SECONDS):
+            connection = await self._connected()
+            assert self._greeting is not None
+            acknowledgements = share.acknowledgements()
+            question = share.question(self._greeting, time.monotonic())
+            await self._write(connection, *acknowledgements, question)
+            for _ in range(self._unread + len(acknowledgements)):
+                await connection.read_response()
+            self._unread = 0
+            share.hear(await _reply(connection), time.monotonic())
 
     async def _connected(self) -> Connection:
         if self._connection is None:

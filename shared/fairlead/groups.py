@@ -80,7 +80,7 @@ class Share:
         self.pace = pace or Pace()
         self._consumer = consumer
         self._begins_at = "0" if from_start else "$"
-        self._phase = _Phase.OWN
+        self._phase = self._asked = _Phase.OWN
         self._own_from = "-"
         self._looked_at = -inf
         self._size = self.pace.least
@@ -97,6 +97,11 @@ class Share:
     def is_empty(self) -> bool:
         """Whether everything that was taken has been given out."""
         return not self._waiting
+
+    @property
+    def has_waited(self) -> bool:
+        """Whether the latest question was for what is new, so that there was nothing else to do."""
+        return self._asked is _Phase.NEW
 
     def next(self, now: float) -> Entry | None:
         """
@@ -141,6 +146,7 @@ class Share:
     def question(self, greeting: Greeting, now: float) -> Command:
         """What to ask now; everything that was taken has been given out, and acknowledged if it is done."""
         self._size = self._next_size(now)
+        self._asked = self._phase
         match self._phase:
             case _Phase.OWN:
                 return self._script(greeting, _OWED, self._consumer, "own", self._own_from, self._size)

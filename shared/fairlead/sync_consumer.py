@@ -40,17 +40,10 @@ class SyncConsumer:
 
     def take(self) -> None:
         """As `fairlead.consumer.Consumer.take`."""
-        share = self._share
         try:
-            connection = self._connected()
-            assert self._greeting is not None
-            acknowledgements = share.acknowledgements()
-            question = share.question(self._greeting, time.monotonic())
-            self._write(connection, *acknowledgements, question)
-            for _ in range(self._unread + len(acknowledgements)):
-                connection.read_response()
-            self._unread = 0
-            share.hear(_reply(connection), time.monotonic())
+            self._ask()
+            while self._share.is_empty and not self._share.has_waited:
+                self._ask()
         except (RedisError, OSError) as error:
             self.hang_up()
             self._shards.refresh(error)
@@ -81,6 +74,18 @@ class SyncConsumer:
         self._share.lost()
         if connection is not None:
             connection.disconnect()
+
+    def _ask(self) -> None:
+        share = self._share
+        connection = self._connected()
+        assert self._greeting is not None
+        acknowledgements = share.acknowledgements()
+        question = share.question(self._greeting, time.monotonic())
+        self._write(connection, *acknowledgements, question)
+        for _ in range(self._unread + len(acknowledgements)):
+            connection.read_response()
+        self._unread = 0
+        share.hear(_reply(connection), time.monotonic())
 
     def _connected(self) -> SyncConnection:
         if self._connection is None:
