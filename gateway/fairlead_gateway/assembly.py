@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from fairlead import codes
+from fairlead import codes, history
 from fairlead.asking import Asks
 from fairlead.control import LookOrder, Order
 from fairlead.errors import Unavailable
@@ -44,7 +44,9 @@ from fairlead_gateway.facts.leases import Leases
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.facts.statuses import Statuses
+from fairlead_gateway.facts.streams import Streams
 from fairlead_gateway.facts.tasks import LOOK_SECONDS, TaskStates
+from fairlead_gateway.facts.told import Limits, Told
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.sessions import heartbeat, leaving, questions, seating, stalling
 from fairlead_gateway.sessions.actions import RESERVED
@@ -83,9 +85,9 @@ class Assembly:
         self._lane = lane = Lane(shards)
         pool: ConnectionPool[Connection] = ConnectionPool()
         durable = frozenset(settings.durable)
-        history = History(lane, names, settings.history_ttl_seconds)
+        past = History(lane, names, settings.history_ttl_seconds)
         tracks = Tracks(
-            history.ask,
+            past.ask,
             lambda *given: self.dispatcher.deliver(*given),
             durable,
             settings.replay_memory_bytes,
@@ -105,6 +107,8 @@ class Assembly:
         )
         self._replies = Replies(shards, names)
         self.asks = Asks(shards, names, publisher, self._replies, sender=SYSTEM, timeout_seconds=PUBLISH_SECONDS)
+        self._streams = Streams(lane)
+        self._told = Told(lane, names, self._replies, self._streams, id, _limits(settings))
         self.replica = Replica(
             id=id,
             settings=settings,
@@ -117,13 +121,14 @@ class Assembly:
             statuses=Statuses(lane, names, settings.status_update_people),
             acks=Acks(lane, names),
             cursors=Cursors(lane, names),
-            history=history,
+            history=past,
             questions=Questions(lane, names, self.asks),
             task_states=(task_states := TaskStates(lane, names, settings.task_stalled_seconds)),
+            told=self._told,
             verifier=TokenVerifier.from_settings(settings),
             authorizer=first_yes(settings, shards, names),
             handlers=Handlers(RESERVED),
-            events=EventBus(tasks),
+            events=EventBus(tasks, self._told.event, settings.events),
             tasks=tasks,
             states={"task": task_states.tell, "device": Latest(lane, names).tell},
         )
@@ -132,7 +137,7 @@ class Assembly:
         self.receiver = Receiver(self.replica)
         self.endpoint = Endpoint(self.replica, self.receiver, self.tickets, wire_limits(settings))
         self._leases = Leases(
-            lane, names, id, settings.lease_seconds, _facts(settings), self._reseat, self.replica.seats
+            lane, names, id, settings.lease_seconds, _facts(settings), self._reseat, self.replica.seats, self._lost
         )
         self._departures = Departures(lane, names, Farewells(self.replica))
         self.dispatcher = MessageDispatcher(
@@ -167,6 +172,7 @@ class Assembly:
         self._services.keep(partial(self._questions_due.run, partial(questions.tend, self.replica)), name="questions")
         self._services.keep(partial(self.replica.monitors.run, self.replica), name="monitors")
         self._services.keep(partial(self._tasks_due.run, partial(stalling.look, self.replica)), name="stalled tasks")
+        self._services.keep(self._streams.run, name="streams")
 
     def turn_away(self) -> None:
         """Be ready no longer; whoever comes in spite of that is still let in."""
@@ -228,6 +234,10 @@ class Assembly:
         if kind_of(channel) == "user":
             self.replica.monitors.look(self.replica, id_of(channel))
 
+    def _lost(self, connection_id: str, user_id: str, replica: str) -> None:
+        """A replica died, and with it a connection."""
+        self._told.ended(connection_id, user_id, history.LOST, "replica lost", replica=replica)
+
     async def _reseat(self, was_swept: bool) -> None:
         """Our lease was lost, and with it what Redis knew of our connections: write all of them down again."""
         connections: list[Connection] = list(self.replica.pool)
@@ -242,6 +252,15 @@ def wire_limits(settings: Settings) -> WireLimits:
         max_message_bytes=settings.max_message_bytes,
         max_outbox_bytes=settings.max_outbox_bytes,
         compression=settings.compression,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        settings.events_size,
+        settings.inbound_size,
+        settings.connection_history_size,
+        settings.connection_history_days,
     )
 
 

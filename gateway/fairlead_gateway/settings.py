@@ -214,6 +214,29 @@ class Settings(BaseSettings):
     durable_replicas: int = Field(0, ge=0, le=16)
     """Replicas of Redis that must have a durable message before it counts as sent; 0: the master alone has it."""
 
+    # -- backends ----------------------------------------------------------------------------------
+
+    events: CommaSeparated = ("user_*", "session_*", "message_*", "task_*", "question_*", "error")
+    """Events that backends can hear, by name or with ``*``; each costs a command, so a chatty one is left out."""
+
+    events_size: int = Field(100_000, ge=1)
+    """Events kept for backends, read or not."""
+
+    forward_messages: bool = True
+    """Whether backends hear the messages of clients, after they were stored."""
+
+    forwarded_actions: CommaSeparated = ()
+    """Actions that backends answer when no handler is registered, by name or with ``*``; others are unknown."""
+
+    inbound_size: int = Field(10_000, ge=1)
+    """Messages and actions of clients kept for backends, read or not."""
+
+    connection_history_size: int = Field(10_000, ge=0)
+    """Connections that have ended, of whom it is kept who, when, how long and why; 0 keeps none."""
+
+    connection_history_days: float = Field(7.0, gt=0)
+    """How long that is kept at most."""
+
     # -- the rest --------------------------------------------------------------------------------
 
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -233,6 +256,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("jwt_algorithms", "allowed_origins", "task_operator_roles", "durable", "plugins", "demo", "insecure"),
+        *("events", "forwarded_actions"),
         mode="before",
     )
     @classmethod

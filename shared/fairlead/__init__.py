@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from fairlead.backend import Backend, connect
     from fairlead.batch import Batch
     from fairlead.confirmation import Asked, Choice, Escalation, TaskStepResult, Unanswered, UserConfirmation
+    from fairlead.events import Event
+    from fairlead.history import PastConnection
+    from fairlead.inbound import Inbound
     from fairlead.presence import Member
     from fairlead.sends import Message
     from fairlead.sent import Acknowledger, Sent
@@ -41,8 +44,11 @@ _WHERE = {
     "Batch": "fairlead.batch",
     "Choice": "fairlead.confirmation",
     "Escalation": "fairlead.confirmation",
+    "Event": "fairlead.events",
+    "Inbound": "fairlead.inbound",
     "Member": "fairlead.presence",
     "Message": "fairlead.sends",
+    "PastConnection": "fairlead.history",
     "Sent": "fairlead.sent",
     "SyncBackend": "fairlead.sync",
     "Task": "fairlead.task",
@@ -62,13 +68,16 @@ __all__ = [
     "Choice",
     "Conflict",
     "Escalation",
+    "Event",
     "FairleadError",
     "Forbidden",
+    "Inbound",
     "InvalidJson",
     "InvalidMessage",
     "Member",
     "Message",
     "NotFound",
+    "PastConnection",
     "RateLimited",
     "Sent",
     "SyncBackend",

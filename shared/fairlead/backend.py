@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, Unpack
 
 from fairlead import devices, presence, tasks
 from fairlead.asking import Asks
@@ -17,6 +17,11 @@ from fairlead.confirmation import OnTimeout
 from fairlead.devices import DeviceId
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
+from fairlead.events import Event
+from fairlead.feeds import Acknowledged, Feed, Wishes
+from fairlead.hearing import Hearing, Replying
+from fairlead.history import PastConnection
+from fairlead.inbound import Inbound
 from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, OnlinePage, Query
 from fairlead.publication import Sayable
@@ -113,6 +118,9 @@ class Backend(Sends[Sending], Questions):
         self._receipts = Receipts(shards, names, publisher, self._replies, timeout_seconds=timeout_seconds)
         self._policy = policy
         self._asks = Asks(shards, names, publisher, self._replies, sender=self._sender, timeout_seconds=timeout_seconds)
+        self._hearing = Hearing(
+            shards, names, publisher, self._replies, sender=self._sender, timeout_seconds=timeout_seconds
+        )
         self._batch: ContextVar[Batch[Sending] | None] = ContextVar("batch", default=None)
 
     async def __aenter__(self) -> Self:
@@ -124,7 +132,8 @@ class Backend(Sends[Sending], Questions):
         await self.close()
 
     async def close(self) -> None:
-        """Wait for what is on its way, though not for acknowledgements, and disconnect."""
+        """Wait for what is on its way, though not for acknowledgements, and disconnect; loops over feeds end."""
+        await self._hearing.aclose()
         await self._replies.aclose()
         await self._publisher.aclose()
         await self._shards.aclose()
@@ -247,6 +256,30 @@ class Backend(Sends[Sending], Questions):
     async def presence(self, channel: str) -> list[Member]:
         """Connections that are in a channel now."""
         return await self._ask(presence.members_of(self._names, channel))
+
+    # -- what happens, and what clients say ------------------------------------------------------
+
+    def events(self, group: str, **wishes: Unpack[Wishes]) -> Feed[Event[Acknowledged]]:
+        """
+        ``async for event in fl.events(group="crm")``: what happens on any replica, at least once for each group.
+
+        Consumers of the same group share the events. One is acknowledged when the loop asks for the next one, so that
+        what a loop does not finish is given to another consumer, or to the next process of the same name.
+        """
+        return self._hearing.events(group, **wishes)
+
+    def inbound(self, group: str, **wishes: Unpack[Wishes]) -> Feed[Inbound[Acknowledged, Replying]]:
+        """
+        ``async for m in fl.inbound(group="bot"): await m.reply({…})``: what clients say, at least once for each group.
+
+        Their messages, after they were stored, and the actions that the gateway forwards, whose answer the client
+        waits for; otherwise as `events`.
+        """
+        return self._hearing.inbound(group, **wishes)
+
+    async def connection_history(self, user_id: str | None = None, count: int = 100) -> list[PastConnection]:
+        """Connections that have ended, of one user or of all, the latest first; at most *count*."""
+        return await self._hearing.connection_history(user_id, count)
 
     async def _ask(self, query: Query[Answer]) -> Answer:
         """The answer, asking again while Redis is away."""

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from fairlead.codec import from_json
+from fairlead.consumer import Consumer
+from fairlead.entries import text
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError, InvalidMessage
+from fairlead.groups import Entry, Pace, Share
 from fairlead.messages import SYSTEM, checked_sender, push
 from fairlead.names import Names, checked_channel
 from fairlead.publisher import Publisher
 from fairlead.redis.atlas import nowhere
-from fairlead.redis.calls import run
-from fairlead.redis.scripts import load
 from fairlead.redis.shards import Shards, shards_of
 from fairlead.sent import Sent
 
@@ -31,31 +32,13 @@ log = logging.getLogger(__name__)
 GROUP: Final = "replicas"
 """The consumer group that all replicas form."""
 
-TOGETHER: Final = 128
-"""Entries taken at once."""
-
-BLOCK_MS: Final = 2000
-"""How long to wait for entries at once; less than a client's time limit for an answer."""
-
-LOOK_SECONDS: Final = 5.0
-"""How often to look after dead consumers."""
-
-DEAD_MS: Final = 10_000
-"""An entry that its consumer has not acknowledged for so long goes to another one."""
-
-FORGET_MS: Final = 3_600_000
-"""A consumer that got nothing in this time, and owes nothing, is removed; should it live, it comes back by itself."""
+PACE: Final = Pace(least=128, most=128)
 
 REJECTED: Final = 1000
 """Rejected entries that are kept."""
 
 REJECTED_BYTES: Final = 4096
 """How much of a rejected message is kept."""
-
-_FORGET: Final = load("forget")
-
-Entry = tuple[bytes, "Mapping[bytes, bytes] | None"]
-"""Id and fields; no fields when the entry was deleted while it was pending."""
 
 
 class Parcel(NamedTuple):
@@ -65,29 +48,20 @@ class Parcel(NamedTuple):
     envelope: Envelope
 
 
-def parcel(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Parcel:
+def parcel(entry_id: str, fields: Mapping[bytes, bytes]) -> Parcel:
     """
     What an entry asks to send. Its id makes the message id, so that an entry taken twice is sent once.
 
     :raises FairleadError: what is wrong with it.
     """
-    channel = checked_channel(_text(fields, b"to"))
-    message = from_json(_text(fields, b"message"))
+    channel = checked_channel(text(fields, b"to"))
+    message = from_json(text(fields, b"message"))
     if not isinstance(message, dict):
         raise InvalidMessage("message must be a JSON object")
-    given = _text(fields, b"id") if b"id" in fields else message.get("id")
-    message_id = given or f"{GROUP}-{entry_id.decode()}"
+    given = text(fields, b"id") if b"id" in fields else message.get("id")
+    message_id = given or f"{GROUP}-{entry_id}"
     sender = checked_sender(message.get("from", SYSTEM))
     return Parcel(channel, push({**message, "id": message_id}, channel, sender=sender))
-
-
-def _text(fields: Mapping[bytes, bytes], name: bytes) -> str:
-    try:
-        return fields[name].decode()
-    except KeyError:
-        raise InvalidMessage(f"the field {name.decode()} is missing") from None
-    except UnicodeDecodeError:
-        raise InvalidMessage(f"the field {name.decode()} is not UTF-8") from None
 
 
 class Ingress:
@@ -95,100 +69,53 @@ class Ingress:
     One consumer of the stream; every replica runs one.
 
     An entry is acknowledged and deleted after its message was published, so a consumer that dies loses nothing:
-    another one takes over what it had, after `DEAD_MS`. Only on ephemeral channels can a message then arrive twice,
-    under the same id. An entry that cannot be sent moves to ``ingress:rejected`` with the reason.
+    another one takes over what it had, after `Pace.idle_ms`. Only on ephemeral channels can a message then arrive
+    twice, under the same id. An entry that cannot be sent moves to ``ingress:rejected`` with the reason.
 
     :param consumer_name: unlike that of every other replica.
     """
 
-    def __init__(self, redis: Redis | Shards, names: Names, publisher: Publisher, consumer_name: str) -> None:
+    def __init__(
+        self, redis: Redis | Shards, names: Names, publisher: Publisher, consumer_name: str, pace: Pace = PACE
+    ) -> None:
         self._shards = shards_of(redis)
         self._stream = names.ingress
         self._rejected = names.ingress_rejected
         self._publisher = publisher
-        self._consumer = consumer_name
-        self._is_settled = False
-        self._looked_at = 0.0
+        self._consumer = Consumer(redis, Share(names.ingress, GROUP, consumer_name, from_start=True, pace=pace))
 
     async def run(self) -> None:
         """Consume until cancelled; Redis may come and go."""
-        while True:
-            retrying = AsyncRetrying(
-                retry=retry_if_exception_type((RedisError, OSError, FairleadError)),
-                wait=wait_random_exponential(multiplier=0.1, max=2.0),
-                before_sleep=self._look_round,
-            )
-            await retrying(self._round)
-
-    async def _look_round(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        if state.attempt_number == 1:
-            log.warning("ingress interrupted: %s: %s", type(error).__name__, error)
-        await self._shards.refresh(error)
-
-    def _redis(self, stream: str) -> Redis:
-        """Where *stream* is now."""
-        shard = self._shards.find(stream)
-        if shard is None:
-            raise nowhere()
-        return shard.redis
+        try:
+            while True:
+                retrying = AsyncRetrying(
+                    retry=retry_if_exception_type((RedisError, OSError, FairleadError)),
+                    wait=wait_random_exponential(multiplier=0.1, max=2.0),
+                    before_sleep=_log_interruption,
+                )
+                await retrying(self._round)
+        finally:
+            await self._consumer.hang_up()
 
     async def _round(self) -> None:
         """Take what there is, or wait a moment for it; after a failure, begin with what was left undone."""
+        await self._consumer.take()
+        entries: list[Entry] = []
+        while (entry := self._consumer.next()) is not None:
+            entries.append(entry)
+            self._consumer.drop()
         try:
-            if not self._is_settled:
-                await self._settle()
-                self._is_settled = True
-            await self._handle(await self._read(">"))
-            now = asyncio.get_running_loop().time()
-            if now - self._looked_at > LOOK_SECONDS:
-                self._looked_at = now
-                await self._take_over()
-                await run(self._redis(self._stream), _FORGET, [self._stream], [GROUP, FORGET_MS])
-        except BaseException:
-            self._is_settled = False
-            raise
-
-    async def _settle(self) -> None:
-        """Finish what was left undone; without a group there is nothing, and it is time to form one."""
-        try:
-            while entries := await self._read("0"):
-                await self._handle(entries)
-        except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
-                raise
-            await self._form_group()
-
-    async def _form_group(self) -> None:
-        try:
-            await self._redis(self._stream).xgroup_create(self._stream, GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
-
-    async def _read(self, after: str) -> list[Entry]:
-        found: Any = await self._redis(self._stream).xreadgroup(
-            GROUP, self._consumer, {self._stream: after}, count=TOGETHER, block=BLOCK_MS
-        )
-        return [entry for _, entries in found for entry in entries]
-
-    async def _take_over(self) -> None:
-        """Take over what dead consumers left undone."""
-        cursor: bytes | str = "0-0"
-        while True:
-            cursor, entries, *_ = await self._redis(self._stream).xautoclaim(
-                self._stream, GROUP, self._consumer, DEAD_MS, start_id=cursor, count=TOGETHER
-            )
             await self._handle(entries)
-            if cursor in (b"0-0", "0-0"):
-                return
+        except BaseException:
+            await self._consumer.hang_up()
+            raise
 
     async def _handle(self, entries: list[Entry]) -> None:
         """Publish or reject each entry, and acknowledge it; what Redis did not take stays ours, and raises."""
-        done: list[bytes] = []
+        done: list[str] = []
         rejected: list[tuple[Mapping[bytes, bytes], str]] = []
-        posted: list[tuple[bytes, asyncio.Future[Sent]]] = []
-        for entry_id, fields in entries:
+        posted: list[tuple[str, asyncio.Future[Sent]]] = []
+        for entry_id, fields, _ in entries:
             try:
                 if fields is not None:
                     posted.append((entry_id, self._publisher.post(*parcel(entry_id, fields))))
@@ -204,7 +131,14 @@ class Ingress:
         for _, answer in posted:
             answer.result()
 
-    async def _acknowledge(self, done: list[bytes], rejected: list[tuple[Mapping[bytes, bytes], str]]) -> None:
+    def _redis(self, stream: str) -> Redis:
+        """Where *stream* is now."""
+        shard = self._shards.find(stream)
+        if shard is None:
+            raise nowhere()
+        return shard.redis
+
+    async def _acknowledge(self, done: list[str], rejected: list[tuple[Mapping[bytes, bytes], str]]) -> None:
         for fields, reason in rejected:
             redis = self._redis(self._rejected)
             await redis.xadd(self._rejected, _rejection(fields, reason), maxlen=REJECTED, approximate=True)
@@ -212,6 +146,12 @@ class Ingress:
             pipeline.xack(self._stream, GROUP, *done)
             pipeline.xdel(self._stream, *done)
             await pipeline.execute()
+
+
+def _log_interruption(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    if state.attempt_number == 1:
+        log.warning("ingress interrupted: %s: %s", type(error).__name__, error)
 
 
 def _rejection(fields: Mapping[bytes, bytes], reason: str) -> dict[FieldT, EncodableT]:

@@ -176,6 +176,10 @@ class Names:
         """Stream on which one process, or one call of it, is told that what it waits for has happened; bounded."""
         return f"{self.prefix}:{{{partition_of(waiter)}}}:replies:{waiter}"
 
+    def answer(self, user_id: str, ask_id: str) -> str:
+        """Hash of what a backend answered to one action of a user: ``state, result, tell``; see `ack` for the slash."""
+        return f"{self.pubsub(f'user:{user_id}')}:answer/{ask_id}"
+
     # -- one partition -------------------------------------------------------------------------
 
     def term(self, partition: int) -> str:
@@ -257,6 +261,25 @@ class Names:
     def ingress_rejected(self) -> str:
         """Stream of what could not be sent, and why; bounded."""
         return f"{self.prefix}:ingress:rejected"
+
+    @property
+    def events(self) -> str:
+        """Stream of what happened on any replica, for backends; bounded."""
+        return f"{self.prefix}:events"
+
+    @property
+    def inbound(self) -> str:
+        """Stream of what clients said, for backends; bounded."""
+        return f"{self.prefix}:inbound"
+
+    def dead(self, stream: str) -> str:
+        """Stream of those entries of *stream* that no consumer could work off; bounded."""
+        return f"{stream}:dead"
+
+    @property
+    def connection_history(self) -> str:
+        """Stream of connections that have ended; bounded."""
+        return f"{self.prefix}:history:conns"
 
     def ticket(self, ticket: str) -> str:
         """A single-use credential."""

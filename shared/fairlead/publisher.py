@@ -88,10 +88,15 @@ class Publisher:
         body, form = self._publications.pack(channel, said, durable)
         loop = asyncio.get_running_loop()
         deadline, answer = loop.time() + self._timeout_seconds, loop.create_future()
-        if self._services and (self._following is None or self._following.done()):
-            self._following = loop.create_task(self._follow(), name="fairlead follows masters")
+        self.follow()
         self._roads.of_partition(partition).take(Posted(said.id, partition, body, form, deadline, answer))
         return answer
+
+    def follow(self) -> None:
+        """Have sentinels asked from now on whether masters are still the same, as whoever posts has anyway."""
+        if self._services and (self._following is None or self._following.done()):
+            work = self._follow()
+            self._following = asyncio.get_running_loop().create_task(work, name="fairlead follows masters")
 
     async def aclose(self) -> None:
         """Wait for what was posted, no longer than its time limit, and disconnect."""

@@ -7,14 +7,19 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from fairlead import devices, presence, tasks
+from fairlead.answers import Outcome
 from fairlead.batch import Batch
 from fairlead.confirmation import OnTimeout
 from fairlead.devices import DeviceId
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError
+from fairlead.events import Event
+from fairlead.feeds import Wishes
+from fairlead.history import PastConnection
+from fairlead.inbound import Inbound
 from fairlead.names import DURABLE_KINDS, Names
 from fairlead.presence import Answer, Member, OnlinePage, Query
 from fairlead.publication import Publications, Sayable
@@ -24,6 +29,8 @@ from fairlead.redis.sync_shards import SyncShards, open_shards_sync
 from fairlead.sends import Sends, service
 from fairlead.sent import Sent
 from fairlead.sync_asking import SyncAsks
+from fairlead.sync_feeds import SyncFeed
+from fairlead.sync_hearing import SyncHearing
 from fairlead.sync_publisher import SyncPublisher
 from fairlead.sync_questions import SyncQuestions
 from fairlead.sync_receipts import SyncReceipts
@@ -84,6 +91,7 @@ class SyncBackend(Sends[Sent], SyncQuestions):
         self._receipts = SyncReceipts(shards, names, publisher, timeout_seconds=timeout_seconds)
         self._policy = policy
         self._asks = SyncAsks(shards, names, publisher, sender=self._sender, timeout_seconds=timeout_seconds)
+        self._hearing = SyncHearing(shards, names, publisher, sender=self._sender, timeout_seconds=timeout_seconds)
         self._thread = threading.local()
 
     def __enter__(self) -> Self:
@@ -95,7 +103,8 @@ class SyncBackend(Sends[Sent], SyncQuestions):
         self.close()
 
     def close(self) -> None:
-        """Disconnect."""
+        """Disconnect; loops over feeds end."""
+        self._hearing.close()
         self._shards.close()
 
     def _say(self, channel: str, said: Sayable) -> Sent:
@@ -204,6 +213,30 @@ class SyncBackend(Sends[Sent], SyncQuestions):
     def presence(self, channel: str) -> list[Member]:
         """Connections that are in a channel now."""
         return self._ask(presence.members_of(self._names, channel))
+
+    # -- what happens, and what clients say ------------------------------------------------------
+
+    def events(self, group: str, **wishes: Unpack[Wishes]) -> SyncFeed[Event[None]]:
+        """
+        ``for event in fl.events(group="crm")``: what happens on any replica, at least once for each group.
+
+        Consumers of the same group share the events. One is acknowledged when the loop asks for the next one, so that
+        what a loop does not finish is given to another consumer, or to the next process of the same name.
+        """
+        return self._hearing.events(group, **wishes)
+
+    def inbound(self, group: str, **wishes: Unpack[Wishes]) -> SyncFeed[Inbound[None, Outcome]]:
+        """
+        ``for m in fl.inbound(group="bot"): m.reply({…})``: what clients say, at least once for each group.
+
+        Their messages, after they were stored, and the actions that the gateway forwards, whose answer the client
+        waits for; otherwise as `events`.
+        """
+        return self._hearing.inbound(group, **wishes)
+
+    def connection_history(self, user_id: str | None = None, count: int = 100) -> list[PastConnection]:
+        """Connections that have ended, of one user or of all, the latest first; at most *count*."""
+        return self._hearing.connection_history(user_id, count)
 
     def _ask(self, query: Query[Answer]) -> Answer:
         """The answer, asking again while Redis is away."""

@@ -61,6 +61,7 @@ NEEDED_BY_NOBODY = {
     "backend": [
         *(["KEYS", "*"], ["FLUSHALL"], ["CONFIG", "GET", "*"], ["SCRIPT", "FLUSH"], ["CLIENT", "LIST"]),
         *(["GET", "other"], ["GET", "fl:ticket:x"], ["XADD", "fl:ingress", "*", "to", "x"]),
+        *(["XADD", "fl:history:conns", "*", "facts", "x"], ["DEL", "fl:ticket:x"]),
         *(["SET", "fl:{fleet}:replicas", "x"], ["ZADD", "fl:{fleet}:replicas", "1", "r"]),
         *(["HGETALL", "fl:{fleet}:replica:r:conns"], ["PUBLISH", "fl:{fleet}:replica:r:probe", "1"]),
         *(["PUBLISH", "other", "x"], ["SUBSCRIBE", "fl:{17}:user:42"], ["GETDEL", "fl:{17}:user:42:log"]),
@@ -102,6 +103,7 @@ async def test_everything_that_replicas_and_backends_do_is_allowed(binary: str, 
         "user_limit_policy": "evict",
         "max_connections_per_user": 2,
         "presence_grace_seconds": 0.2,
+        "forwarded_actions": "work",
     }
     with guarded(binary, tmp_path) as server:
         follower = Server("--replicaof", "127.0.0.1", str(server.port), *follow, binary=binary)
@@ -167,12 +169,16 @@ async def _backends_send_all_there_is(replica: Replica, server: Server) -> None:
             await fl.grant_session("s3", ["fay"])
             assert (await fay.ask("join_session", session_id="s3"))["type"] == "reply", "let in by the set in Redis"
             await _send_all(fl, fay)
+            await _hear_all(fl, fay)
             assert "fay" in await fl.online_users()
             assert [member.user_id for member in await fl.presence("session:s3")] == ["fay"]
             await fl.revoke_session("s3", ["fay"])
             await _update_tasks(fl, fay)
         with fairlead.connect_sync(url, name="tests", **options) as sync:
             await asyncio.to_thread(_send_all_sync, sync)
+            asking = asyncio.create_task(fay.ask("work"))
+            await asyncio.to_thread(_hear_all_sync, sync)
+            assert (await asking)["type"] == "reply"
         await fay.until("sync")
 
 
@@ -217,6 +223,31 @@ async def _update_tasks(fl: Backend, fay: Client) -> None:
     await fl.cancel_task("k2", by="fay")
     assert await fl.is_cancelled("k2")
     assert await fl.get_task("k2")
+
+
+async def _hear_all(fl: Backend, fay: Client) -> None:
+    async with fl.inbound("bot", max_deliveries=1) as inbound, fl.events("crm", idle_seconds=0.1) as events:
+        asking = asyncio.create_task(fay.ask("work"))
+        said = await anext(inbound)
+        await said.reply({"done": True})
+        await said.ack()
+        assert (await asking)["done"] is True
+        await fay.ask("message", session_id="s3", content="to be answered")
+        await (await anext(inbound)).reply({"content": "answered"})
+        await anext(events)
+    async with fl.inbound("bot", idle_seconds=0.1, max_deliveries=1) as heir:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await anext(heir)
+    assert await fl.connection_history("fay") == []
+
+
+def _hear_all_sync(fl: SyncBackend) -> None:
+    with fl.inbound("bot") as inbound:
+        said = next(inbound)
+        said.reply({"done": True})
+        said.ack()
+    assert fl.connection_history(count=1)
 
 
 def _send_all_sync(fl: SyncBackend) -> None:

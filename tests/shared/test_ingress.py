@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from fairlead import ingress
 from fairlead.envelope import unseal
 from fairlead.errors import FairleadError
+from fairlead.groups import Pace
 from fairlead.ingress import GROUP, Ingress, parcel
 from fairlead.names import Names
 from fairlead.publisher import Publisher
@@ -48,16 +49,16 @@ def fields(to: object, message: object, **more: str) -> dict[bytes, bytes]:
 
 
 def test_an_entry_says_to_whom_and_what() -> None:
-    channel, envelope = parcel(b"17-0", fields("session:s1", {"type": "hello", "content": 1}))
+    channel, envelope = parcel("17-0", fields("session:s1", {"type": "hello", "content": 1}))
 
     frame = json.loads(envelope.frame)
     assert (channel, envelope.type, frame["content"], frame["from"]) == ("session:s1", "hello", 1, "system")
 
 
 def test_the_message_id_comes_from_the_entry_unless_one_is_given() -> None:
-    assert parcel(b"17-0", fields("user:42", {"type": "x"})).envelope.id == "replicas-17-0"
-    assert parcel(b"17-0", fields("user:42", {"type": "x", "id": "in"})).envelope.id == "in"
-    assert parcel(b"17-0", fields("user:42", {"type": "x", "id": "in"}, id="out")).envelope.id == "out"
+    assert parcel("17-0", fields("user:42", {"type": "x"})).envelope.id == "replicas-17-0"
+    assert parcel("17-0", fields("user:42", {"type": "x", "id": "in"})).envelope.id == "in"
+    assert parcel("17-0", fields("user:42", {"type": "x", "id": "in"}, id="out")).envelope.id == "out"
 
 
 @pytest.mark.parametrize(
@@ -78,16 +79,18 @@ def test_the_message_id_comes_from_the_entry_unless_one_is_given() -> None:
 )
 def test_a_bad_entry_says_what_is_wrong(entry: dict[bytes, bytes], reason: str) -> None:
     with pytest.raises(FairleadError, match=reason):
-        parcel(b"1-0", entry)
+        parcel("1-0", entry)
 
 
 # -- the stream ---------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
-async def consuming(redis: Redis, names: Names, name: str, timeout_seconds: float = 5.0) -> AsyncIterator[None]:
+async def consuming(
+    redis: Redis, names: Names, name: str, timeout_seconds: float = 5.0, pace: Pace = ingress.PACE
+) -> AsyncIterator[None]:
     publisher = Publisher(redis, names, timeout_seconds=timeout_seconds)
-    task = asyncio.create_task(Ingress(redis, names, publisher, name).run())
+    task = asyncio.create_task(Ingress(redis, names, publisher, name, pace).run())
     yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -153,11 +156,9 @@ async def test_two_consumers_share_the_work_and_send_nothing_twice(redis_url: st
 
 
 async def test_what_a_killed_consumer_had_taken_is_sent_once_by_another(
-    monkeypatch: pytest.MonkeyPatch, redis_url: str, redis: Redis, names: Names
+    redis_url: str, redis: Redis, names: Names
 ) -> None:
-    monkeypatch.setattr(ingress, "DEAD_MS", 500)
-    monkeypatch.setattr(ingress, "LOOK_SECONDS", 0.2)
-    monkeypatch.setattr(ingress, "BLOCK_MS", 100)
+    impatient = Pace(block_ms=100, look_seconds=0.2, idle_ms=500, least=128, most=128)
     for i in range(50):
         await redis.xadd(names.ingress, {"to": "user:42", "message": json.dumps({"type": "x", "content": i})})
     killed = await asyncio.to_thread(
@@ -166,26 +167,22 @@ async def test_what_a_killed_consumer_had_taken_is_sent_once_by_another(
     assert killed.returncode == -9
     assert (await redis.xpending(names.ingress, GROUP))["pending"] == 50
 
-    async with consuming(redis, names, "heir"):
+    async with consuming(redis, names, "heir", pace=impatient):
         await until(is_drained(redis, names))
 
     assert await contents(redis, names, "user:42") == list(range(50))
 
 
-async def test_consumers_that_are_gone_for_good_are_forgotten(
-    monkeypatch: pytest.MonkeyPatch, redis: Redis, names: Names
-) -> None:
-    monkeypatch.setattr(ingress, "FORGET_MS", 300)
-    monkeypatch.setattr(ingress, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(ingress, "BLOCK_MS", 50)
-    async with consuming(redis, names, "old"):
+async def test_consumers_that_are_gone_for_good_are_forgotten(redis: Redis, names: Names) -> None:
+    impatient = Pace(block_ms=50, look_seconds=0.1, forget_ms=300)
+    async with consuming(redis, names, "old", pace=impatient):
         await redis.xadd(names.ingress, {"to": "user:42", "message": '{"type":"x"}'})
         await until(is_drained(redis, names))
 
     async def is_forgotten() -> bool:
         return b"old" not in [consumer["name"] for consumer in await redis.xinfo_consumers(names.ingress, GROUP)]
 
-    async with consuming(redis, names, "new"):
+    async with consuming(redis, names, "new", pace=impatient):
         await until(is_forgotten)
         await redis.xadd(names.ingress, {"to": "user:42", "message": '{"type":"x"}'})
         await until(is_drained(redis, names))

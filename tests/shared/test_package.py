@@ -35,12 +35,28 @@ async def main() -> None:
         online: bool = await fl.is_online("42")
         names: list[str] = [member.user_id for member in await fl.presence("session:s1")]
         await fl.grant_session("s1", ["42", "43"])
+        async for event in fl.events(group="crm", types=["user_connected"]):
+            who: str = event.facts["user_id"]
+            await event.ack()
+            print(who, event.at)
+            break
+        async with fl.inbound(group="bot") as inbound:
+            async for m in inbound:
+                outcome: str = await m.reply({"content": f"you said {m.content}"})
+                await m.error("not_found", "there is no such thing", name=outcome)
+        ended: list[float] = [record.seconds for record in await fl.connection_history("42", count=10)]
+        print(ended)
     print(offset, epoch, receivers, duplicate, ids, users, online, names)
 
 
 def task() -> fairlead.Sent:
     with fairlead.connect_sync("redis://localhost") as fl:
         try:
+            for m in fl.inbound(group="bot"):
+                said: str = m.reply({"content": "x"})
+                print(said)
+            for event in fl.events(group="crm"):
+                event.ack()
             return fl.send_to_user("42", {"type": "x"})
         except fairlead.Unavailable as error:
             print(error.message, error.detail, error.code)

@@ -25,7 +25,7 @@ USERS = [f"user-{number}" for number in range(12)]
 
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_everything_reaches_everybody_through_two_replicas(shape: str, prefix: str) -> None:
-    with SHAPES[shape]() as url, replicas(2, url, prefix, lease_seconds=3) as fleet:
+    with SHAPES[shape]() as url, replicas(2, url, prefix, lease_seconds=3, forwarded_actions="work") as fleet:
         async with AsyncExitStack() as stack:
             backend = await stack.enter_async_context(fairlead.connect(url, prefix=prefix, name="tests"))
             clients = {
@@ -37,6 +37,7 @@ async def test_everything_reaches_everybody_through_two_replicas(shape: str, pre
             await _clients_talk(backend, clients)
             await _other_languages_send(backend, clients)
             await _presence_is_true(backend, clients)
+            await _backends_hear(backend, url, prefix, clients)
             await _tasks_are_shown(backend, fleet)
 
 
@@ -107,6 +108,30 @@ async def _tasks_are_shown(backend: Backend, fleet: list[Replica]) -> None:
             assert (await phone.ask("cancel", task_id=task))["version"] == 2
         assert {(await phone.until("task_cancelled"))["task_id"] for _ in tasks} == set(tasks)
         assert all(await asyncio.gather(*(backend.is_cancelled(task) for task in tasks)))
+
+
+async def _backends_hear(backend: Backend, url: str, prefix: str, clients: dict[str, Client]) -> None:
+    async def work() -> None:
+        async for said in feed:
+            await said.reply({"n": said.frame["n"]})
+
+    async with backend.inbound("bot", types=["work"]) as feed, backend.events("crm") as events:
+        worker = asyncio.create_task(work())
+        answers = await asyncio.gather(*(client.ask("work", n=n) for n, client in enumerate(clients.values())))
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        await clients[USERS[0]].ask("join_session", session_id="heard")
+        async with asyncio.timeout(10):
+            event = await anext(events)
+    with fairlead.connect_sync(url, prefix=prefix) as sync, sync.inbound("sync") as blocking:
+        asking = asyncio.create_task(clients[USERS[1]].ask("work", n=0))
+        said = await asyncio.to_thread(next, blocking)
+        outcome = await asyncio.to_thread(said.reply, {"n": "sync"})
+
+    assert [(answer["type"], answer["n"]) for answer in answers] == [("reply", n) for n in range(len(USERS))]
+    assert (event.name, event.facts["user_id"]) == ("session_joined", USERS[0])
+    assert ((await asking)["n"], outcome) == ("sync", "delivered")
+    assert await backend.connection_history() == []
 
 
 async def test_one_of_two_servers_down_leaves_the_channels_of_the_other(prefix: str) -> None:

@@ -44,6 +44,7 @@ class Leases:
 
     :param reseat: writes every connection of this replica down again, after its own lease was lost; told whether
         somebody has swept after it meanwhile, or Redis has just forgotten.
+    :param lost: called with each connection that a dead replica held: its id, its user, the replica.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Leases:
         facts: Mapping[str, str],
         reseat: Callable[[bool], Awaitable[None]],
         seats: Seats,
+        lost: Callable[[str, str, str], None] = lambda connection_id, user_id, replica: None,
     ) -> None:
         self._lane = lane
         self._names = names
@@ -63,6 +65,7 @@ class Leases:
         self._facts = facts
         self._reseat = reseat
         self._seats = seats
+        self._lost = lost
         self._is_held = False
         self._is_seated = False
         self._was_swept = False
@@ -148,18 +151,20 @@ class Leases:
             if await self._lane.call("ZSCORE", self._names.sweeping, dead) is None:
                 # Our claim ran out: another sweeper has finished, or the dead one has come back.
                 return
-            await asyncio.gather(*(self._free(id.decode(), value) for id, value in pairs[start : start + TOGETHER]))
+            some = pairs[start : start + TOGETHER]
+            await asyncio.gather(*(self._free(dead, id.decode(), value) for id, value in some))
         facts = self._names.replica(dead)
         self._lane.call("DEL", facts, self._names.replica_conns(dead))
         self._lane.call("HSET", facts, "swept", 1)
         self._lane.call("EXPIRE", facts, SWEPT_SECONDS)
         await self._lane.call("ZREM", self._names.sweeping, dead)
 
-    async def _free(self, connection_id: str, value: bytes) -> None:
+    async def _free(self, dead: str, connection_id: str, value: bytes) -> None:
         try:
             facts = orjson.loads(value)
             user_id, channels = facts["user"], facts["channels"]
         except (orjson.JSONDecodeError, TypeError, KeyError):
             log.warning("a seat that nobody of ours wrote", connection_id=connection_id[:128])
             return
-        await self._seats.release(connection_id, user_id, channels)
+        if await self._seats.release(connection_id, user_id, channels) is not None:
+            self._lost(connection_id, user_id, dead)

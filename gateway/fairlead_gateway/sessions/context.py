@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 class Context:
     """One action of one client. Handlers and middleware of applications get it beside the message."""
 
-    __slots__ = ("afterwards", "connection", "has_answered", "replica")
+    __slots__ = ("afterwards", "connection", "frame", "has_answered", "replica")
 
     def __init__(self, replica: Replica, connection: Connection) -> None:
         self.replica = replica
         self.connection = connection
+        self.frame: Mapping[str, Any] = {}
+        """What is done now: all that the client sent, as middleware left it."""
         self.afterwards: list[Callable[[], None]] = []
         """What is to be done once the action has been answered, in the same turn of the loop."""
         self.has_answered = False

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
 
+from fairlead_gateway.access.identity import matches
 from fairlead_gateway.sessions.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -35,16 +36,30 @@ EVENTS: Final = (
 )
 """What the gateway itself says; applications may emit names of their own."""
 
+ANY: Final = "*"
+"""Asked for, it stands for every event."""
+
+Tell = Callable[[str, Mapping[str, Any]], None]
+"""Tells backends of an event."""
+
 
 class EventBus:
-    """Handlers by event name. A handler that fails is logged and harms nobody else."""
+    """
+    Handlers by event name. A handler that fails is logged and harms nobody else.
 
-    def __init__(self, tasks: Tasks) -> None:
+    :param tell: tells backends of events, too.
+    :param told: of which, by name or with a ``*``.
+    """
+
+    def __init__(self, tasks: Tasks, tell: Tell | None = None, told: Sequence[str] = ()) -> None:
         self._tasks = tasks
+        self._tell = tell
+        self._told = told
+        self._is_told: dict[str, bool] = {}
         self._handlers: dict[str, list[EventHandler]] = {}
 
     def on(self, event: str, handler: EventHandler) -> None:
-        """Call *handler* (plain or async) with a dictionary of facts each time *event* happens here."""
+        """Call *handler* (plain or async) with a dictionary of facts each time *event* happens here; ``*`` is any."""
         self._handlers.setdefault(event, []).append(handler)
 
     def off(self, event: str, handler: EventHandler) -> None:
@@ -55,7 +70,12 @@ class EventBus:
 
     def emit(self, event: str, **facts: Any) -> None:
         """Tell everybody; async handlers run as tasks of the replica, in no order."""
-        for handler in tuple(self._handlers.get(event, ())):
+        if self._tell is not None and self._tells(event):
+            try:
+                self._tell(event, facts)
+            except Exception:
+                log.exception("event not told to backends", about=event)
+        for handler in (*self._handlers.get(event, ()), *self._handlers.get(ANY, ())):
             try:
                 result = handler({"event": event, **facts})
             except Exception:
@@ -63,6 +83,11 @@ class EventBus:
                 continue
             if inspect.isawaitable(result):
                 self._tasks.start(_finish(result), name=f"event {event}")
+
+    def _tells(self, event: str) -> bool:
+        if event not in self._is_told:
+            self._is_told[event] = any(matches(pattern, event) for pattern in self._told)
+        return self._is_told[event]
 
 
 async def _finish(result: Awaitable[object]) -> None:

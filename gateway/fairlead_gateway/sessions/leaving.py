@@ -51,6 +51,15 @@ def gone(replica: Replica, connection: Connection, code: int, reason: str) -> No
     if connection.is_live:
         replica.counters.disconnections += 1
         replica.events.emit("disconnection", **facts)
+        replica.told.ended(
+            connection.id,
+            connection.user_id,
+            code,
+            reason,
+            connected_at=round(connection.connected_at, 3),
+            address=connection.socket.remote,
+            device_id=connection.identity.device_id,
+        )
 
 
 def expect_expiry(replica: Replica, connection: Connection) -> None:

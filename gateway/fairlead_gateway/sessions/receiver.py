@@ -15,6 +15,7 @@ from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions import heartbeat, leaving
 from fairlead_gateway.sessions.actions import BUILTINS
 from fairlead_gateway.sessions.context import Context
+from fairlead_gateway.sessions.forwarding import forward, is_forwarded
 from fairlead_gateway.sessions.handlers import answer
 from fairlead_gateway.sessions.reading import action_of, checked, read_frame, ref_of
 from fairlead_gateway.sessions.replica import Replica
@@ -138,6 +139,7 @@ class Receiver:
     async def _do(self, frame: dict[str, Any], context: Context) -> Any:
         """The innermost step, inside all middleware: the action itself."""
         action = action_of(frame)
+        context.frame = frame
         builtin = BUILTINS.get(action)
         if builtin is not None:
             return await builtin.do(context, checked(builtin.model, frame))
@@ -145,6 +147,8 @@ class Receiver:
             raise InvalidMessage("connect comes first, and only once; use refresh for a new token")
         handler = self._replica.handlers.get(action)
         if handler is None:
+            if is_forwarded(self._replica.settings.forwarded_actions, action):
+                return await forward(context, action, ref_of(frame), frame)
             raise UnknownAction(f"no such action: {action[:64]}")
         return await answer(handler, frame, context)
 

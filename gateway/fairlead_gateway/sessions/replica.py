@@ -19,6 +19,7 @@ from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.facts.statuses import Statuses
 from fairlead_gateway.facts.tasks import TaskStates
+from fairlead_gateway.facts.told import Told
 from fairlead_gateway.monitor.monitor import Counters
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.pool.typists import Typists
@@ -54,6 +55,7 @@ class Replica:
     questions: Questions
     task_states: TaskStates
     history: History
+    told: Told
     verifier: TokenVerifier
     authorizer: Authorizer
     handlers: Handlers[Any]

@@ -21,7 +21,8 @@ KEYLESS: Final = frozenset({"TIME", "PING", "ECHO", "INFO"})
 ROUNDS: Final = 3
 """How often a question follows its keys to where they have moved."""
 
-_SCRIPT_CALLS: Final = frozenset({"EVALSHA", "EVAL"})
+_KEY_AT: Final = {"EVALSHA": 3, "EVAL": 3, "XGROUP": 2}
+"""Where the first key stands, of commands in which it does not follow at once."""
 
 
 class Atlas(Generic[S]):
@@ -89,7 +90,7 @@ def first_key(command: SomeCommand) -> str | None:
     """The first key of *command*, if it has one."""
     if len(command) < 2 or command[0] in KEYLESS:
         return None
-    key = command[3] if command[0] in _SCRIPT_CALLS else command[1]
+    key = command[_KEY_AT.get(command[0], 1)]
     return key.decode() if isinstance(key, bytes) else str(key)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgpack import packb
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from fairlead.envelope import Envelope
 from fairlead.names import Names, partition_of
@@ -84,6 +85,59 @@ async def forget(run: Run, redis: Redis) -> None:
     await redis.xgroup_createconsumer(NAMES.ingress, "group", "gone")
     assert await run("forget", [NAMES.ingress], ("group", 60_000)) == 0
     assert await run("forget", [NAMES.ingress], ("group", -1)) == 1
+
+
+async def owed(run: Run, redis: Redis) -> None:
+    assert "NOGROUP" in str(await refusal(run("owed", [NAMES.events], ("crm", "a", "own", "-", 10))))
+    await redis.xgroup_create(NAMES.events, "crm", mkstream=True)
+    first, second, third = [await redis.xadd(NAMES.events, {"n": n}) for n in range(3)]
+    await redis.xreadgroup("crm", "a", {NAMES.events: ">"}, count=2)
+    await redis.xreadgroup("crm", "b", {NAMES.events: ">"})
+    await redis.xdel(NAMES.events, second)
+
+    assert await run("owed", [NAMES.events], ("crm", "b", "idle", 60_000, 10)) == []
+    own = await run("owed", [NAMES.events], ("crm", "a", "own", "-", 10))
+    assert own == [[first, 1, [b"n", b"0"]], [second, 1]]
+    assert await run("owed", [NAMES.events], ("crm", "a", "own", f"({second.decode()}", 10)) == []
+    assert await run("owed", [NAMES.events], ("crm", "a", "idle", 0, 1)) == [[first, 2, [b"n", b"0"]]]
+    assert {first, third} <= {one[0] for one in await run("owed", [NAMES.events], ("crm", "a", "idle", 0, 10))}
+    assert third in [one["message_id"] for one in await redis.xpending_range(NAMES.events, "crm", "-", "+", 9, "a")]
+
+
+async def refusal(asked: Awaitable[Any]) -> ResponseError:
+    with pytest.raises(ResponseError) as caught:
+        await asked
+    return caught.value
+
+
+ANSWER = [NAMES.answer("42", "a-1")]
+
+
+async def answer(run: Run, redis: Redis) -> None:
+    assert await run("answer", ANSWER, ("yes", "me", 60_000, "one")) == [b"answered", b"yes", 1]
+    assert await run("answer", ANSWER, ("yes", "me", 60_000, "one")) == [b"answered", b"yes", 1]
+    assert await run("answer", ANSWER, ("no", "you", 60_000, "two")) == [b"answered", b"yes", 0]
+    assert await redis.hget(ANSWER[0], "tell") == b"you"
+    assert 59_000 < await redis.pttl(ANSWER[0]) <= 60_000
+
+
+async def collect(run: Run, redis: Redis) -> None:
+    assert await run("collect", ANSWER, (0, 60_000)) == [b"", b""]
+    assert not await redis.exists(*ANSWER)
+    await answer(run, redis)
+    assert [await run("collect", ANSWER, (last, 60_000)) for last in (0, 1)] == [[b"yes", b"you"]] * 2
+    assert await run("answer", ANSWER, ("no", "", 60_000, "two")) == [b"delivered", b"yes", 0]
+    await redis.delete(*ANSWER)
+    assert await run("collect", ANSWER, (1, 60_000)) == [b"", b""]
+    assert await run("answer", ANSWER, ("yes", "", 60_000, "one")) == [b"late", b"yes", 1]
+    assert await run("collect", ANSWER, (0, 60_000)) == [b"", b""]
+
+
+async def answered(run: Run, redis: Redis) -> None:
+    assert await run("answered", ANSWER, (1,)) == b""
+    await answer(run, redis)
+    assert [await run("answered", ANSWER, (last,)) for last in (0, 1, 0)] == [b"answered", b"late", b"late"]
+    assert await run("collect", ANSWER, (0, 60_000)) == [b"", b""], "it goes another way by now"
 
 
 async def admit(run: Run, redis: Redis) -> None:
@@ -434,6 +488,10 @@ SCENES = {
         read,
         term,
         forget,
+        owed,
+        answer,
+        collect,
+        answered,
         admit,
         release,
         appear,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from structlog.testing import capture_logs
 
@@ -20,6 +21,41 @@ async def test_everybody_who_asked_is_told_in_the_order_of_asking() -> None:
 
     facts = {"event": "news", "number": 7}
     assert heard == [("first", facts), ("second", facts)]
+
+
+async def test_who_asked_for_any_event_is_told_of_each() -> None:
+    bus, heard = EventBus(Tasks()), []
+    bus.on("*", lambda facts: heard.append(facts["event"]))
+
+    bus.emit("news")
+    bus.emit("other")
+
+    assert heard == ["news", "other"]
+
+
+async def test_backends_are_told_of_those_events_that_are_named() -> None:
+    told: list[tuple[str, Mapping[str, object]]] = []
+    bus = EventBus(Tasks(), lambda name, facts: told.append((name, facts)), ("user_*", "news"))
+
+    for name in ("user_connected", "news", "newspaper", "auser_x", "user_gone"):
+        bus.emit(name, number=1)
+
+    assert [name for name, _ in told] == ["user_connected", "news", "user_gone"]
+    assert told[0][1] == {"number": 1}
+
+
+async def test_facts_that_cannot_be_told_to_backends_harm_nobody_here() -> None:
+    def tell(name: str, facts: Mapping[str, object]) -> None:
+        raise TypeError("too large a number")
+
+    heard: list[Facts] = []
+    bus = EventBus(Tasks(), tell, ("*",))
+    bus.on("news", heard.append)
+    with capture_logs() as logs:
+        bus.emit("news", number=2**99)
+
+    assert heard == [{"event": "news", "number": 2**99}]
+    assert [(entry["event"], entry["about"]) for entry in logs] == [("event not told to backends", "news")]
 
 
 async def test_who_no_longer_asks_is_no_longer_told() -> None:

@@ -10,7 +10,7 @@ import structlog
 from fairlead.errors import Forbidden, InvalidMessage
 from fairlead.messages import MAX_ID
 from fairlead.names import channel, checked_channel, id_of, kind_of
-from fairlead_gateway.sessions import people
+from fairlead_gateway.sessions import forwarding, people
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Message, Typing
 from fairlead_gateway.sessions.handlers import answer
@@ -37,6 +37,7 @@ async def message(context: Context, frame: Message) -> dict[str, Any]:
         reply |= {"offset": sent.offset, "epoch": sent.epoch, "status": "sent"}
     if sent.duplicate:
         return {**reply, "duplicate": True}
+    forwarding.tell(context, sent.id, destination, context.frame)
     context.replica.events.emit(
         "message_received",
         message_id=sent.id,
