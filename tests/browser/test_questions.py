@@ -181,7 +181,7 @@ async def test_a_form_says_what_is_wrong_until_it_is_right(page: Page, pair: lis
     await card.write(".form label:nth-child(1) input", 1)
     await card.write(".form select", "muc")
     await card.click("Proceed")
-    await card.until(".errors", "textContent.startsWith('vlan: ')")
+    await card.until(".errors", "textContent.startsWith('VLAN: ')")
     await card.write(".form label:nth-child(1) input", 7)
     await card.write(".form label:nth-child(5) input", "2026-12-01")
     await card.click("Proceed")

@@ -157,7 +157,8 @@ class Card {
     list.replaceChildren(
       ...errors.map(({ field, message }) => {
         const line = document.createElement("li");
-        line.textContent = field ? `${field.replace(/^content\./, "")}: ${message}` : message;
+        const name = field.replace(/^content\./, "");
+        line.textContent = [this.fields.get(name)?.title ?? name, message].filter(Boolean).join(": ");
         return line;
       }),
     );
@@ -210,12 +211,13 @@ const INPUTS = { email: "email", uri: "url", date: "date", "date-time": "datetim
 class Field {
   constructor(name, asked, required) {
     this.asked = asked;
+    this.title = asked.title ?? name;
     this.input = this.control();
     this.input.required = required && asked.type !== "boolean";
     this.element = document.createElement("label");
     this.element.className = asked.type;
     const title = document.createElement("span");
-    title.textContent = (asked.title ?? name) + (required || asked.type === "boolean" ? "" : " (optional)");
+    title.textContent = this.title + (required || asked.type === "boolean" ? "" : " (optional)");
     this.element.append(title, this.input);
     if (asked.description) this.element.append(small(asked.description));
   }
