@@ -297,3 +297,31 @@ async def test_questions_fit_the_window(page: Page, pair: list[Replica], fl: Bac
     assert await page.evaluate(f"Math.max(...{rights})") <= width
     assert await fl.cancel_ask(begun.callback_id)
     await Card(page).shown(0)
+
+
+async def test_the_task_that_a_question_is_about_is_watched_until_it_ends(
+    page: Page, pair: list[Replica], fl: Backend
+) -> None:
+    await page.open(f"{pair[0].http}/")
+    await both_connected(page)
+    await fl.update_task("t-7", owner="ada", progress=20, current_device=HOSTILE, total_devices=5, completed_devices=1)
+    begun = await fl.begin_ask("ada", "Go on with it?", task_id="t-7")
+    row = "document.querySelector('.seat .task')"
+    await page.until(f"{row}?.querySelector('.percent').textContent === '20 %'")
+    how = await page.evaluate(f"{row}.querySelector('.how').textContent")
+
+    pair[0].kill()
+    await fl.update_task("t-7", progress=60)
+    pair[0].start()
+    await both_connected(page)
+    await page.until(f"{row}.querySelector('.percent').textContent === '60 %'")
+    await Card(page).shown()
+    await page.evaluate(f"{row}.querySelector('button').click()")
+    await Card(page).gone("“Go on with it?” was taken back")
+
+    assert how == f"at {HOSTILE} · 1 of 5 devices"
+    await Card(page).gone("task t-7 was cancelled by ada")
+    assert await page.evaluate(f"{row}") is None
+    outcome = await fl.answer_to(begun.callback_id)
+    assert outcome is not None and outcome.status == "cancelled"
+    assert await page.evaluate("document.title") == "fairlead"

@@ -2,6 +2,7 @@
 
 import { clone, small } from "./pieces.js";
 import { Questions } from "./questions.js";
+import { Tasks } from "./tasks.js";
 
 const PEOPLE = ["ada", "ben"];
 const SESSION = "lobby";
@@ -46,7 +47,8 @@ class Seat {
     this.element.setAttribute("aria-label", this.user);
     this.part("h2").textContent = this.user;
     this.part(".face").textContent = this.user[0];
-    this.questions = new Questions(this.part(".questions"), this.asked());
+    this.questions = new Questions(this.part(".questions"), this.client());
+    this.tasks = new Tasks(this.part(".tasks"), this.client());
     this.part(".say input").placeholder = `Say something as ${this.user}`;
     this.part(".say").addEventListener("submit", (event) => this.onSay(event));
     this.part(".say input").addEventListener("input", () => this.onTyping());
@@ -59,14 +61,16 @@ class Seat {
     return this.element.querySelector(selector);
   }
 
-  /** What questions need of us. */
-  asked() {
+  /** What questions and tasks need of us. */
+  client() {
     const seat = this;
     return {
       get user() {
         return seat.user;
       },
       send: (action, onReply) => this.send(action, onReply),
+      stand: (channel, told) => this.stand(channel, told),
+      leave: (channel) => this.positions.delete(channel),
       tell: (text) => this.event(text),
       focus: () => this.part(".questions button:enabled, .say input").focus(),
     };
@@ -145,6 +149,12 @@ class Seat {
     const text = JSON.stringify(frame);
     this.socket.send(text);
     this.frame("out", text);
+  }
+
+  /** What is open for whoever comes back, and what it is about. */
+  open(confirms) {
+    this.questions.keep(confirms);
+    for (const { task_id: task } of confirms) this.tasks.watch(task);
   }
 
   ping() {
@@ -266,15 +276,26 @@ const HEARD = {
     for (const [channel, told] of Object.entries(frame.channels)) seat.stand(channel, told);
     document.querySelector(`[data-stop="${seat.index}"]`).textContent = frame.replica.replace(/-[0-9a-f]{8}$/, "");
     seat.ping();
-    seat.send({ action: "list_confirms" }, ({ confirms }) => confirms && seat.questions.keep(confirms));
+    seat.send({ action: "list_confirms" }, ({ confirms = [] }) => seat.open(confirms));
   },
   task_step_result(seat, frame) {
     seat.questions.show(frame);
+    seat.tasks.watch(frame.task_id);
     pulse(seat.index, "in");
   },
   confirm_closed(seat, frame) {
     seat.questions.close(frame);
     pulse(seat.index, "in");
+  },
+  task_update(seat, frame) {
+    seat.tasks.update(frame);
+    pulse(seat.index, "in");
+  },
+  task_stalled(seat, frame) {
+    seat.tasks.stall(frame);
+  },
+  task_cancelled(seat, frame) {
+    seat.tasks.end(frame.task_id, `task ${frame.task_id} was cancelled by ${frame.user_id}`);
   },
   new_message(seat, frame) {
     const text = typeof frame.content === "string" ? frame.content : JSON.stringify(frame.content);
