@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from fairlead.codec import from_json
 from fairlead.errors import InvalidJson, InvalidMessage
-from fairlead.names import PARTITIONS, Names, channel, checked_channel, checked_id, id_of, kind_of, partition_of
+from fairlead.names import PARTITIONS, Names, channel, checked_channel, checked_id, id_of, is_id, kind_of, partition_of
 
 Answer = TypeVar("Answer")
 
@@ -60,6 +60,17 @@ def members_of(names: Names, channel: str) -> Question[list[Member]]:
     return Question(commands, partial(_present, partial(_seat, id_of(name)) if is_user else _member))
 
 
+def replicas_alive(names: Names) -> Question[frozenset[str]]:
+    """Replicas whose lease has not ended."""
+    commands = [("ZRANGE", names.replicas, "0", "-1", "WITHSCORES"), ("TIME",)]
+    return Question(commands, lambda replies: _alive(*replies))
+
+
+def instance_counts(names: Names, replicas: Iterable[str]) -> Question[dict[str, int]]:
+    """How many connections are in each instance, as *replicas* have it."""
+    return Question([("GET", names.replica_instances(replica)) for replica in sorted(replicas)], _summed)
+
+
 def _members(names: Names, verb: str, session_id: str, user_ids: Iterable[str]) -> Question[None]:
     if isinstance(user_ids, str):
         raise InvalidMessage("user ids must be a list, not a string")
@@ -70,19 +81,38 @@ def _members(names: Names, verb: str, session_id: str, user_ids: Iterable[str]) 
 
 def _present(member: Callable[[bytes, bytes], Member | None], replies: list[Any]) -> list[Member]:
     """Members whose replica's lease has not ended, by connection id; what makes no sense is left out."""
-    here, leases, (seconds, micros) = replies
-    now_ms = int(seconds) * 1000 + int(micros) / 1000
-    alive = {replica.decode() for replica, until in _pairs(leases) if float(until) > now_ms}
-    members = [member(connection_id, value) for connection_id, value in sorted(_pairs(here))]
+    here, leases, time = replies
+    alive = _alive(leases, time)
+    members = [member(connection_id, value) for connection_id, value in sorted(pairs(here))]
     return [one for one in members if one and one.replica in alive]
 
 
-def _member(connection_id: bytes, value: bytes) -> Member | None:
+def _alive(leases: Any, time: Sequence[Any]) -> frozenset[str]:
+    seconds, micros = time
+    now_ms = int(seconds) * 1000 + int(micros) / 1000
+    return frozenset(replica.decode() for replica, until in pairs(leases) if float(until) > now_ms)
+
+
+def _summed(replies: list[Any]) -> dict[str, int]:
+    """What replicas say together; what makes no sense is left out."""
+    counts: dict[str, int] = {}
+    for reply in filter(None, replies):
+        said = _parsed(reply)
+        for name, count in said.items() if isinstance(said, dict) else ():
+            if is_id(name) and isinstance(count, int):
+                counts[name] = counts.get(name, 0) + count
+    return counts
+
+
+def _parsed(text: bytes) -> object:
     try:
-        facts = from_json(value)
+        return from_json(text)
     except InvalidJson:
         return None
-    match facts:
+
+
+def _member(connection_id: bytes, value: bytes) -> Member | None:
+    match _parsed(value):
         case {"user_id": str(user_id), "replica": str(replica)}:
             return Member(connection_id.decode(errors="replace"), user_id, replica)
     return None
@@ -94,7 +124,7 @@ def _seat(user_id: str, connection_id: bytes, value: bytes) -> Member | None:
     return Member(connection_id.decode(errors="replace"), user_id, parts[1]) if len(parts) == 3 else None
 
 
-def _pairs(reply: Mapping[bytes, bytes] | Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+def pairs(reply: Mapping[bytes, bytes] | Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     """Redis writes maps flat; its clients give some of them as dictionaries."""
     if isinstance(reply, Mapping):
         return list(reply.items())

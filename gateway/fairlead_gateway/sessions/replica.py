@@ -14,6 +14,7 @@ from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.cursors import Cursors
+from fairlead_gateway.facts.instances import Instances
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.facts.tasks import TaskStates
@@ -51,6 +52,7 @@ class Replica:
     questions: Questions
     task_states: TaskStates
     told: Told
+    instances: Instances
     verifier: TokenVerifier
     authorizer: Authorizer
     handlers: Handlers[Any]
