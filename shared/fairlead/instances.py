@@ -140,13 +140,19 @@ def standing(names: Names, instance_name: str) -> Question[Standing]:
     channel("instance", instance_name)
 
     def read(replies: list[Any]) -> Standing:
-        found = dict(pairs(replies[0]))
-        folded, version = int(found.get(b"folded", 0)), int(found.get(b"version", 0))
-        numbers = [b"%d" % number for number in range(folded + 1, version + 1)]
-        if not found.keys() >= set(numbers):
+        found = {b"run": b"", b"document": b"{}", b"folded": b"0", b"version": b"0", **dict(pairs(replies[0]))}
+        patches = sorted((int(field), patch) for field, patch in found.items() if field.isdigit())
+        folded, version = found[b"folded"], found[b"version"]
+        if not (folded.isdigit() and version.isdigit()) or int(version) != int(folded) + len(patches):
             raise _damaged(instance_name)
-        patches = [found[number] for number in numbers]
-        return Standing(instance_name, found.get(b"run", b""), folded, version, found.get(b"document", b"{}"), patches)
+        return Standing(
+            instance_name,
+            found[b"run"],
+            int(folded),
+            int(version),
+            found[b"document"],
+            [patch for _, patch in patches],
+        )
 
     return Question([("HGETALL", names.instance_state(instance_name))], read)
 

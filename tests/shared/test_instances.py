@@ -341,6 +341,7 @@ async def test_a_state_that_is_gone_begins_anew_whatever_is_left_of_it(
         {"2": '{"patch":{"a..b":1}}'},
         {"2": "{}"},
         {"version": 9},
+        {"7": "{}"},
     ],
 )
 async def test_what_was_damaged_is_said_to_be_and_can_be_replaced(
@@ -355,6 +356,17 @@ async def test_what_was_damaged_is_said_to_be_and_can_be_replaced(
     await backend.set_state("counter", {"a": 7})
 
     assert (await backend.get_instance("counter")).document == {"a": 7}
+
+
+@pytest.mark.parametrize("damage", [{"version": "x"}, {"folded": "-1"}, {"version": 2**60}])
+async def test_numbers_that_are_none_are_damage_too(
+    backend: Backend, redis: Redis, names: Names, damage: dict[str, Any]
+) -> None:
+    await backend.send_patch("counter", {"a": 1})
+    await redis.hset(names.instance_state("counter"), mapping=damage)
+
+    with pytest.raises(Unavailable, match="damaged"):
+        await backend.get_instance("counter")
 
 
 async def test_without_offsets_it_works_the_same(redis_url: str, redis: Redis, names: Names) -> None:

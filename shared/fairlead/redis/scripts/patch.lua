@@ -68,11 +68,9 @@ if is_patch then
     is_due = 1
   end
 else
-  for number = folded + 1, version - 1 do
-    redis.call('HDEL', state, digits(number))
-  end
-  redis.call('HDEL', state, 'too_large')
-  redis.call('HSET', state, 'document', ARGV[10], 'folded', version, 'bytes', 0)
+  redis.call('DEL', state)
+  redis.call('HSET', state, 'run', run or ARGV[6], 'document', ARGV[10],
+    'folded', digits(version), 'version', digits(version), 'bytes', 0)
 end
 redis.call('EXPIRE', state, ARGV[12])
 redis.call('ZADD', changes, version, ARGV[7])
