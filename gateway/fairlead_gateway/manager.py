@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket
 
 from fairlead.envelope import Envelope
 from fairlead.forms import Change
-from fairlead.instances import Instance
+from fairlead.instances import PATCH, Instance
 from fairlead.messages import SYSTEM
 from fairlead.publication import Sayable
 from fairlead.question import Policy
@@ -140,7 +140,7 @@ class WebSocketManager(Sends[Sending], Questions):
 
     def _say(self, channel: str, said: Sayable) -> Sending:
         replica = self._parts.replica
-        if isinstance(said, Change):
+        if isinstance(said, Change) and said.form is PATCH:
             return replica.instances.change(channel, said)
         return replica.publisher.publish(channel, said)
 

@@ -149,6 +149,17 @@ async def test_who_may_not_hear_an_instance_learns_nothing_and_changes_nothing(g
     assert (await gateway.manager.get_instance(name)).version == 0
 
 
+async def test_the_state_of_a_task_is_asked_for_alike(gateway: Gateway, name: str) -> None:
+    owner = await gateway.connect("ann", bearer=token("ann", instances=["none"]))
+    other = await gateway.connect(bearer=token("ben", instances=["none"]))
+    await gateway.manager.update_task(name, owner="ann", progress=7)
+
+    state = await owner.ask("get_state", channel=f"task:{name}")
+
+    assert (state["type"], state["ok"], state["task_id"], state["progress"]) == ("reply", True, name, 7)
+    assert (await other.ask("get_state", channel=f"task:{name}"))["code"] == "forbidden"
+
+
 # -- writing -----------------------------------------------------------------------------------------
 
 
