@@ -34,10 +34,12 @@ from fairlead_gateway.dispatch.relay import Relay
 from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.edge.endpoint import Endpoint
 from fairlead_gateway.facts.acks import Acks
+from fairlead_gateway.facts.counts import InstanceCounts
 from fairlead_gateway.facts.cursors import Cursors
 from fairlead_gateway.facts.departures import Departures
 from fairlead_gateway.facts.due import Due
 from fairlead_gateway.facts.history import History
+from fairlead_gateway.facts.instances import Instances
 from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.facts.latest import Latest
 from fairlead_gateway.facts.leases import Leases
@@ -109,6 +111,8 @@ class Assembly:
         self.asks = Asks(shards, names, publisher, self._replies, sender=SYSTEM, timeout_seconds=PUBLISH_SECONDS)
         self._streams = Streams(lane)
         self._told = Told(lane, names, self._replies, self._streams, id, _limits(settings))
+        instances = Instances(lane, names, publisher, settings.state_ttl_seconds)
+        self._counts = InstanceCounts(lane, names, id, partial(pool.channels, "instance"))
         self.replica = Replica(
             id=id,
             settings=settings,
@@ -125,12 +129,13 @@ class Assembly:
             questions=Questions(lane, names, self.asks),
             task_states=(task_states := TaskStates(lane, names, settings.task_stalled_seconds)),
             told=self._told,
+            instances=instances,
             verifier=TokenVerifier.from_settings(settings),
             authorizer=first_yes(settings, shards, names),
             handlers=Handlers(RESERVED),
             events=EventBus(tasks, self._told.event, settings.events),
             tasks=tasks,
-            states={"task": task_states.tell, "device": Latest(lane, names).tell},
+            states={"instance": instances.snapshot, "task": task_states.tell, "device": Latest(lane, names).tell},
         )
         self.receipts = Receipts(shards, names, publisher, self._replies, timeout_seconds=PUBLISH_SECONDS)
         self.tickets = Tickets(shards, names, settings.jwt_leeway_seconds)
@@ -141,7 +146,7 @@ class Assembly:
         )
         self._departures = Departures(lane, names, Farewells(self.replica))
         self.dispatcher = MessageDispatcher(
-            pool, lambda: self._links.hold(), lambda: self._links.release(), self.replica.publisher.publish
+            pool, lambda: self._links.hold(), lambda: self._links.release(), publisher.publish, instances.patch
         )
         relay = Relay(
             interest,
@@ -164,6 +169,7 @@ class Assembly:
         self._turns_away = False
         self._services.keep(self._links.run, name="links")
         self._services.keep(self._leases.run, name="lease")
+        self._services.keep(self._counts.run, name="instance counts")
         self._services.keep(self._leases.run_sweeps, name="sweeps")
         self._services.keep(self._departures.run, name="departures")
         self._services.keep(self.replica.tracks.run_checks, name="position checks")
@@ -192,6 +198,7 @@ class Assembly:
             async with asyncio.timeout(STOP_SECONDS):
                 await self.replica.tasks.finish()
                 await self._services.end()
+                await self._counts.end()
                 await self._leases.end()
         except (TimeoutError, Unavailable) as error:
             log.warning("left without goodbye; others will sweep", why=str(error) or "redis did not answer in time")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 from starlette.websockets import WebSocket
 
 from fairlead.envelope import Envelope
+from fairlead.forms import Change
+from fairlead.instances import PATCH, Instance
 from fairlead.messages import SYSTEM
 from fairlead.names import Names
 from fairlead.publication import Sayable
@@ -58,7 +60,7 @@ class WebSocketManager(Sends[Sending], Questions):
             self.settings.ask_timeout_seconds, self.settings.ask_on_timeout, self.settings.ask_danger_proceeds
         )
         replica = self._parts.replica
-        super().__init__(SYSTEM, replica.names)
+        super().__init__(SYSTEM, replica.names, self.settings.state_ttl_seconds)
         self.replica_id = replica.id
         self.pool = replica.pool
         self.dispatcher = self._parts.dispatcher
@@ -139,7 +141,10 @@ class WebSocketManager(Sends[Sending], Questions):
     # -- sending: see `fairlead.sends.Sends`; all of it goes through Redis, to every replica ----------
 
     def _say(self, channel: str, said: Sayable) -> Sending:
-        return self._parts.replica.publisher.publish(channel, said)
+        replica = self._parts.replica
+        if isinstance(said, Change) and said.form is PATCH:
+            return replica.instances.change(channel, said)
+        return replica.publisher.publish(channel, said)
 
     def _say_after(self, first: tuple[str, Sayable], channel: str, said: Sayable) -> Sending:
         return self._parts.replica.publisher.publish_after(first, channel, said)
@@ -155,11 +160,21 @@ class WebSocketManager(Sends[Sending], Questions):
         """`broadcast` by its older name."""
         return await self.broadcast(message)
 
-    async def send_patch(
-        self, instance_name: str, patch: Message, patch_id: str | int | None = None, base_version: int | None = None
+    async def send_patch(  # type: ignore[override]
+        self,
+        instance_name: str,
+        patch: Message,
+        patch_id: str | int | None = None,
+        base_version: int | None = None,
+        *,
+        unset: Iterable[str] = (),
     ) -> bool:
-        """Send changed fields, by dotted path, to everybody in an instance; whether any replica had somebody there."""
-        return await self.dispatcher.send_patch(instance_name, patch, patch_id, base_version)
+        """As everywhere, but as the source documents have it: whether any replica had somebody in the instance."""
+        return await self.dispatcher.send_patch(instance_name, patch, patch_id, base_version, unset=unset)
+
+    async def get_instance(self, instance_name: str) -> Instance:
+        """The document of an instance, and its version; version 0 and an empty one where there is none."""
+        return (await self._parts.replica.instances.read(instance_name)).instance()
 
     async def send_heartbeat(self, user_id: str, task_id: str, interval: float = 30.0) -> None:
         """Tell a user every *interval* seconds that a task is still running, until cancelled."""

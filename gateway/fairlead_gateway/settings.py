@@ -214,6 +214,9 @@ class Settings(BaseSettings):
     durable_replicas: int = Field(0, ge=0, le=16)
     """Replicas of Redis that must have a durable message before it counts as sent; 0: the master alone has it."""
 
+    state_ttl_seconds: int = Field(30 * 24 * 3600, ge=60)
+    """How long the state of an instance is kept after its last change."""
+
     # -- backends ----------------------------------------------------------------------------------
 
     events: CommaSeparated = ("user_*", "session_*", "message_*", "task_*", "question_*", "error")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fairlead.events import Event
     from fairlead.history import PastConnection
     from fairlead.inbound import Inbound
+    from fairlead.instances import Instance
     from fairlead.presence import Member
     from fairlead.sends import Message
     from fairlead.sent import Acknowledger, Sent
@@ -46,6 +47,7 @@ _WHERE = {
     "Escalation": "fairlead.confirmation",
     "Event": "fairlead.events",
     "Inbound": "fairlead.inbound",
+    "Instance": "fairlead.instances",
     "Member": "fairlead.presence",
     "Message": "fairlead.sends",
     "PastConnection": "fairlead.history",
@@ -72,6 +74,7 @@ __all__ = [
     "FairleadError",
     "Forbidden",
     "Inbound",
+    "Instance",
     "InvalidJson",
     "InvalidMessage",
     "Member",

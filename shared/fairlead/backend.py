@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -10,19 +11,21 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias, Unpack
 
-from fairlead import devices, presence, tasks
+from fairlead import devices, instances, presence, tasks
 from fairlead.asking import Asks
 from fairlead.batch import Batch
 from fairlead.confirmation import OnTimeout
 from fairlead.devices import DeviceId
 from fairlead.envelope import Envelope
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, Unavailable
 from fairlead.events import Event
 from fairlead.feeds import Acknowledged, Feed, Wishes
+from fairlead.forms import Change
 from fairlead.hearing import Hearing, Replying
 from fairlead.history import PastConnection
 from fairlead.inbound import Inbound
-from fairlead.names import DURABLE_KINDS, Names
+from fairlead.instances import STATE_TTL_SECONDS, Instance
+from fairlead.names import DURABLE_KINDS, Names, id_of
 from fairlead.presence import Answer, Member, OnlinePage, Query
 from fairlead.publication import Sayable
 from fairlead.publisher import Publisher
@@ -35,6 +38,8 @@ from fairlead.replies import Replies
 from fairlead.sends import Sends, service
 from fairlead.sent import Fate, Sent
 from fairlead.task import Task
+
+log = logging.getLogger(__name__)
 
 Sending: TypeAlias = Coroutine[Any, Any, Sent]
 
@@ -52,6 +57,7 @@ def connect(
     ask_timeout_seconds: float = 300.0,
     ask_on_timeout: OnTimeout = "proceed",
     ask_danger_proceeds: bool = False,
+    state_ttl_seconds: int = STATE_TTL_SECONDS,
 ) -> Backend:
     """
     ``async with fairlead.connect("redis://…") as fl``: what a backend sends through.
@@ -69,6 +75,7 @@ def connect(
         (*relay*) a failover may lose what was acknowledged just before; with more (*replicated*) it is in the memory
         of that many replicas, on no disk. Too few in time: `Unavailable` with ``detail["unknown"]``, and sending
         again with the same id is harmless.
+    :param state_ttl_seconds: how long the state of an instance is kept after its last change.
     """
     names = Names(prefix)
     shards = open_shards(url, names, client_name=f"fairlead:{name or 'backend'}", answer_seconds=timeout_seconds / 2)
@@ -83,7 +90,15 @@ def connect(
         follows=True,
     )
     policy = Policy(ask_timeout_seconds, ask_on_timeout, ask_danger_proceeds)
-    return Backend(shards, names, publisher, name=name, timeout_seconds=timeout_seconds, policy=policy)
+    return Backend(
+        shards,
+        names,
+        publisher,
+        name=name,
+        timeout_seconds=timeout_seconds,
+        policy=policy,
+        state_ttl_seconds=state_ttl_seconds,
+    )
 
 
 async def _at_once(sent: Sent) -> Sent:
@@ -109,8 +124,9 @@ class Backend(Sends[Sending], Questions):
         name: str = "",
         timeout_seconds: float = 5.0,
         policy: Policy = DEFAULT_POLICY,
+        state_ttl_seconds: int = STATE_TTL_SECONDS,
     ) -> None:
-        super().__init__(service(name), names)
+        super().__init__(service(name), names, state_ttl_seconds)
         self._shards = shards
         self._publisher = publisher
         self._timeout_seconds = timeout_seconds
@@ -140,7 +156,9 @@ class Backend(Sends[Sending], Questions):
 
     def _say(self, channel: str, said: Sayable) -> Sending:
         batch = self._open_batch()
-        return self._publisher.publish(channel, said) if batch is None else batch._say(channel, said)
+        if batch is not None:
+            return batch._say(channel, said)
+        return self._change(channel, said) if isinstance(said, Change) else self._publisher.publish(channel, said)
 
     def _say_after(self, first: tuple[str, Sayable], channel: str, said: Sayable) -> Sending:
         batch = self._open_batch()
@@ -175,8 +193,13 @@ class Backend(Sends[Sending], Questions):
             raise
         finally:
             self._batch.reset(token)
-        answers = [self._publisher.post(channel, said) for channel, said in batch.end()]
-        batch.settle([await _fate(answer) for answer in answers])
+        messages = batch.end()
+        answers = [self._publisher.post(channel, said) for channel, said in messages]
+        fates = [await _fate(answer) for answer in answers]
+        for (channel, _), fate in zip(messages, fates, strict=True):
+            if isinstance(fate, Fate) and fate.is_due:
+                await self._fold(id_of(channel))
+        batch.settle(fates)
 
     # -- tasks -----------------------------------------------------------------------------------
 
@@ -280,6 +303,34 @@ class Backend(Sends[Sending], Questions):
     async def connection_history(self, user_id: str | None = None, count: int = 100) -> list[PastConnection]:
         """Connections that have ended, of one user or of all, the latest first; at most *count*."""
         return await self._hearing.connection_history(user_id, count)
+
+    # -- the state of instances --------------------------------------------------------------------
+
+    async def get_instance(self, instance_name: str) -> Instance:
+        """The document of an instance, and its version; version 0 and an empty one where there is none."""
+        return (await self._ask(instances.standing(self._names, instance_name))).instance()
+
+    async def list_active_instances(self) -> list[str]:
+        """Instances that somebody watches, on any replica, as of some seconds ago."""
+        return sorted(await self.instance_counts())
+
+    async def instance_counts(self) -> dict[str, int]:
+        """How many connections are in each instance, over all replicas, as of some seconds ago."""
+        alive = await self._ask(presence.replicas_alive(self._names))
+        return await self._ask(presence.instance_counts(self._names, alive))
+
+    async def _change(self, channel: str, change: Change) -> Sent:
+        sent = await self._publisher.publish(channel, change)
+        if sent.fate.is_due:
+            await self._fold(id_of(channel))
+        return sent
+
+    async def _fold(self, instance_name: str) -> None:
+        try:
+            before = await self._ask(instances.standing(self._names, instance_name))
+            await patiently(self._timeout_seconds, self._shards.run_all, [instances.fold(self._names, before)])
+        except Unavailable as error:
+            log.warning("instance %s not folded, somebody else will: %s", instance_name, error.message)
 
     async def _ask(self, query: Query[Answer]) -> Answer:
         """The answer, asking again while Redis is away."""

@@ -21,7 +21,7 @@ class Batch(Sends[Receipt]):
 
     def __init__(self, sends: Sends[Any], give: Callable[[Sent], Receipt]) -> None:
         """:param sends: what it is a batch of."""
-        super().__init__(sends._sender, sends._names)
+        super().__init__(sends._sender, sends._names, sends._state_ttl_seconds)
         self.sent: list[Sent] = []
         self.is_open = True
         self._give = give

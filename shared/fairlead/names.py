@@ -180,6 +180,14 @@ class Names:
         """Hash of what a backend answered to one action of a user: ``state, result, tell``; see `ack` for the slash."""
         return f"{self.pubsub(f'user:{user_id}')}:answer/{ask_id}"
 
+    def instance_state(self, name: str) -> str:
+        """Hash: the document of an instance, and the patches since it was folded; see ``patch.lua``."""
+        return self.pubsub(f"instance:{name}") + ":state"
+
+    def instance_changes(self, name: str) -> str:
+        """Sorted set: message ids of the latest changes of an instance, by version."""
+        return self.pubsub(f"instance:{name}") + ":changes"
+
     # -- one partition -------------------------------------------------------------------------
 
     def term(self, partition: int) -> str:
@@ -222,6 +230,10 @@ class Names:
     def replica_conns(self, replica: str) -> str:
         """Hash of the connections that one replica holds: connection id to user and channels."""
         return f"{self.prefix}:{{fleet}}:replica:{replica}:conns"
+
+    def replica_instances(self, replica: str) -> str:
+        """What one replica last said of its instances, as JSON: name to number of connections; for some seconds."""
+        return f"{self.prefix}:{{fleet}}:replica:{replica}:instances"
 
     def probe(self, replica: str, partition: int | None = None) -> str:
         """Pub/sub channel on which a replica hears itself: of the fleet, or of the shard that has a partition."""

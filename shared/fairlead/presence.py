@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from fairlead.codec import from_json
 from fairlead.errors import InvalidJson, InvalidMessage
-from fairlead.names import PARTITIONS, Names, channel, checked_channel, checked_id, id_of, kind_of, partition_of
+from fairlead.names import PARTITIONS, Names, channel, checked_channel, checked_id, id_of, is_id, kind_of, partition_of
 
 Answer = TypeVar("Answer")
 
@@ -123,6 +123,17 @@ def stays_in(names: Names, channel: str) -> Query[list[Stay]]:
     return Query(commands, partial(_present, partial(_seat, id_of(name)) if is_user else _stay))
 
 
+def replicas_alive(names: Names) -> Query[frozenset[str]]:
+    """Replicas whose lease has not ended."""
+    commands = [("ZRANGE", names.replicas, "0", "-1", "WITHSCORES"), ("TIME",)]
+    return Query(commands, lambda replies: _alive(*replies))
+
+
+def instance_counts(names: Names, replicas: Iterable[str]) -> Query[dict[str, int]]:
+    """How many connections are in each instance, as *replicas* have it."""
+    return Query([("GET", names.replica_instances(replica)) for replica in sorted(replicas)], _summed)
+
+
 def _online(verb: str, names: Names, partitions: Iterable[int]) -> list[tuple[str, str]]:
     return [(verb, names.online(partition)) for partition in partitions]
 
@@ -155,19 +166,38 @@ def _members(names: Names, verb: str, session_id: str, user_ids: Iterable[str]) 
 
 def _present(stay: Callable[[bytes, bytes], Stay | None], replies: list[Any]) -> list[Stay]:
     """Stays of those whose replica's lease has not ended, by connection id; what makes no sense is left out."""
-    here, leases, (seconds, micros) = replies
-    now_ms = int(seconds) * 1000 + int(micros) / 1000
-    alive = {replica.decode() for replica, until in _pairs(leases) if float(until) > now_ms}
-    stays = [stay(connection_id, value) for connection_id, value in sorted(_pairs(here))]
+    here, leases, time = replies
+    alive = _alive(leases, time)
+    stays = [stay(connection_id, value) for connection_id, value in sorted(pairs(here))]
     return [one for one in stays if one and one.member.replica in alive]
 
 
-def _stay(connection_id: bytes, value: bytes) -> Stay | None:
+def _alive(leases: Any, time: Sequence[Any]) -> frozenset[str]:
+    seconds, micros = time
+    now_ms = int(seconds) * 1000 + int(micros) / 1000
+    return frozenset(replica.decode() for replica, until in pairs(leases) if float(until) > now_ms)
+
+
+def _summed(replies: list[Any]) -> dict[str, int]:
+    """What replicas say together; what makes no sense is left out."""
+    counts: dict[str, int] = {}
+    for reply in filter(None, replies):
+        said = _parsed(reply)
+        for name, count in said.items() if isinstance(said, dict) else ():
+            if is_id(name) and isinstance(count, int):
+                counts[name] = counts.get(name, 0) + count
+    return counts
+
+
+def _parsed(text: bytes) -> object:
     try:
-        facts = from_json(value)
+        return from_json(text)
     except InvalidJson:
         return None
-    match facts:
+
+
+def _stay(connection_id: bytes, value: bytes) -> Stay | None:
+    match _parsed(value):
         case {"user_id": str(user_id), "replica": str(replica), **others}:
             member = Member(connection_id.decode(errors="replace"), user_id, replica)
             return Stay(member, _moment(others.get("since")))
@@ -191,7 +221,7 @@ def _moment(ms: object) -> datetime | None:
         return None
 
 
-def _pairs(reply: Mapping[bytes, bytes] | Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+def pairs(reply: Mapping[bytes, bytes] | Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     """Redis writes maps flat; its clients give some of them as dictionaries."""
     if isinstance(reply, Mapping):
         return list(reply.items())

@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Final, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack, get_args
 
-from fairlead import devices, tasks
+from fairlead import devices, instances, tasks
 from fairlead.acks import ACK_SECONDS, checked_seconds
 from fairlead.devices import DeviceId, DeviceStatus, device_channel
 from fairlead.envelope import EPHEMERAL, Envelope
 from fairlead.errors import InvalidMessage
+from fairlead.instances import STATE_TTL_SECONDS
 from fairlead.messages import AI, SYSTEM, checked_message_id, checked_sender, checked_status, push
 from fairlead.names import BROADCAST, Names, channel, checked_channel, checked_id
 from fairlead.publication import Sayable
@@ -53,11 +54,13 @@ class Sends(ABC, Generic[Receipt]):
     What cannot be sent raises `InvalidMessage`, `InvalidJson` or `TooLarge` at once, before Redis is touched.
 
     :param sender: whom messages come from when they do not say so themselves.
+    :param state_ttl_seconds: how long the state of an instance is kept after its last change.
     """
 
-    def __init__(self, sender: str, names: Names) -> None:
+    def __init__(self, sender: str, names: Names, state_ttl_seconds: int = STATE_TTL_SECONDS) -> None:
         self._sender = sender
         self._names = names
+        self._state_ttl_seconds = state_ttl_seconds
 
     @abstractmethod
     def _say(self, channel: str, said: Sayable) -> Receipt:
@@ -209,6 +212,52 @@ class Sends(ABC, Generic[Receipt]):
         if owner is None:
             return self._say(name, change)
         return self._say_after(tasks.own(self._names, owner, task_id), name, change)
+
+    # -- the state of instances --------------------------------------------------------------------
+
+    def send_patch(
+        self,
+        instance_name: str,
+        patch: Mapping[str, object],
+        patch_id: str | int | None = None,
+        base_version: int | None = None,
+        *,
+        unset: Iterable[str] = (),
+    ) -> Receipt:
+        """
+        Change an instance's document by dotted path, ``{"state.params.count": 42}``, before the eyes of its watchers.
+
+        :param patch_id: the same id changes nothing the second time (for five minutes after the latest change).
+        :param base_version: refuse with `Conflict` if the instance is at another version by now; its detail has the
+            ``version`` and, unless there are too many, the ``patches`` since.
+        :param unset: paths that are to be gone; see `fairlead.patches` for all that paths may be.
+        :raises TooLarge: also if the document has become too large, until `set_state` replaces it.
+        """
+        return self._say(
+            *instances.patched(
+                self._names,
+                instance_name,
+                patch,
+                unset,
+                patch_id=patch_id,
+                base_version=base_version,
+                sender=self._sender,
+                ttl_seconds=self._state_ttl_seconds,
+            )
+        )
+
+    def set_state(self, instance_name: str, document: Mapping[str, object], base_version: int | None = None) -> Receipt:
+        """Replace an instance's document by another, which every watcher gets whole; otherwise as `send_patch`."""
+        return self._say(
+            *instances.replaced(
+                self._names,
+                instance_name,
+                document,
+                base_version=base_version,
+                sender=self._sender,
+                ttl_seconds=self._state_ttl_seconds,
+            )
+        )
 
 
 def service(name: str) -> str:

@@ -15,6 +15,8 @@ class Fate(NamedTuple):
     duplicate: bool
     receivers: int
     version: int = 0
+    is_due: bool = False
+    """Whether the state that was changed is to be folded now, by who changed it."""
 
 
 Status: TypeAlias = Literal["sent", "delivered", "expired", "failed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,25 +10,26 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from fairlead import devices, presence, tasks
+from fairlead import devices, instances, presence, tasks
 from fairlead.answers import Outcome
 from fairlead.batch import Batch
 from fairlead.confirmation import OnTimeout
 from fairlead.devices import DeviceId
 from fairlead.envelope import Envelope
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, Unavailable
 from fairlead.events import Event
 from fairlead.feeds import Wishes
 from fairlead.history import PastConnection
 from fairlead.inbound import Inbound
-from fairlead.names import DURABLE_KINDS, Names
+from fairlead.instances import STATE_TTL_SECONDS, Instance
+from fairlead.names import DURABLE_KINDS, Names, id_of
 from fairlead.presence import Answer, Member, OnlinePage, Query
 from fairlead.publication import Publications, Sayable
 from fairlead.question import DEFAULT_POLICY, Policy
 from fairlead.redis.patience import patiently_sync
 from fairlead.redis.sync_shards import SyncShards, open_shards_sync
 from fairlead.sends import Sends, service
-from fairlead.sent import Sent
+from fairlead.sent import Fate, Sent
 from fairlead.sync_asking import SyncAsks
 from fairlead.sync_feeds import SyncFeed
 from fairlead.sync_hearing import SyncHearing
@@ -35,6 +37,8 @@ from fairlead.sync_publisher import SyncPublisher
 from fairlead.sync_questions import SyncQuestions
 from fairlead.sync_receipts import SyncReceipts
 from fairlead.task import Task
+
+log = logging.getLogger(__name__)
 
 
 def connect_sync(
@@ -50,6 +54,7 @@ def connect_sync(
     ask_timeout_seconds: float = 300.0,
     ask_on_timeout: OnTimeout = "proceed",
     ask_danger_proceeds: bool = False,
+    state_ttl_seconds: int = STATE_TTL_SECONDS,
 ) -> SyncBackend:
     """``with fairlead.connect_sync("redis://…") as fl``: as `fairlead.connect`; one object serves all threads."""
     names = Names(prefix)
@@ -64,7 +69,15 @@ def connect_sync(
     )
     publisher = SyncPublisher(shards, publications, timeout_seconds=timeout_seconds, durable_replicas=durable_replicas)
     policy = Policy(ask_timeout_seconds, ask_on_timeout, ask_danger_proceeds)
-    return SyncBackend(shards, names, publisher, name=name, timeout_seconds=timeout_seconds, policy=policy)
+    return SyncBackend(
+        shards,
+        names,
+        publisher,
+        name=name,
+        timeout_seconds=timeout_seconds,
+        policy=policy,
+        state_ttl_seconds=state_ttl_seconds,
+    )
 
 
 def _at_once(sent: Sent) -> Sent:
@@ -83,8 +96,9 @@ class SyncBackend(Sends[Sent], SyncQuestions):
         name: str = "",
         timeout_seconds: float = 5.0,
         policy: Policy = DEFAULT_POLICY,
+        state_ttl_seconds: int = STATE_TTL_SECONDS,
     ) -> None:
-        super().__init__(service(name), names)
+        super().__init__(service(name), names, state_ttl_seconds)
         self._shards = shards
         self._publisher = publisher
         self._timeout_seconds = timeout_seconds
@@ -111,7 +125,10 @@ class SyncBackend(Sends[Sent], SyncQuestions):
         batch = self._open_batch()
         if batch is not None:
             return batch._say(channel, said)
-        return Sent(said.id, self._publisher.publish(channel, said))
+        fate = self._publisher.publish(channel, said)
+        if fate.is_due:
+            self._fold(id_of(channel))
+        return Sent(said.id, fate)
 
     def _say_after(self, first: tuple[str, Sayable], channel: str, said: Sayable) -> Sent:
         batch = self._open_batch()
@@ -145,7 +162,12 @@ class SyncBackend(Sends[Sent], SyncQuestions):
             raise
         finally:
             self._thread.batch = outer
-        batch.settle(self._publisher.publish_all(batch.end()))
+        messages = batch.end()
+        fates = self._publisher.publish_all(messages)
+        for (channel, _), fate in zip(messages, fates, strict=True):
+            if isinstance(fate, Fate) and fate.is_due:
+                self._fold(id_of(channel))
+        batch.settle(fates)
 
     # -- tasks -----------------------------------------------------------------------------------
 
@@ -237,6 +259,28 @@ class SyncBackend(Sends[Sent], SyncQuestions):
     def connection_history(self, user_id: str | None = None, count: int = 100) -> list[PastConnection]:
         """Connections that have ended, of one user or of all, the latest first; at most *count*."""
         return self._hearing.connection_history(user_id, count)
+
+    # -- the state of instances --------------------------------------------------------------------
+
+    def get_instance(self, instance_name: str) -> Instance:
+        """The document of an instance, and its version; version 0 and an empty one where there is none."""
+        return self._ask(instances.standing(self._names, instance_name)).instance()
+
+    def list_active_instances(self) -> list[str]:
+        """Instances that somebody watches, on any replica, as of some seconds ago."""
+        return sorted(self.instance_counts())
+
+    def instance_counts(self) -> dict[str, int]:
+        """How many connections are in each instance, over all replicas, as of some seconds ago."""
+        alive = self._ask(presence.replicas_alive(self._names))
+        return self._ask(presence.instance_counts(self._names, alive))
+
+    def _fold(self, instance_name: str) -> None:
+        try:
+            before = self._ask(instances.standing(self._names, instance_name))
+            patiently_sync(self._timeout_seconds, self._shards.run, *instances.fold(self._names, before))
+        except Unavailable as error:
+            log.warning("instance %s not folded, somebody else will: %s", instance_name, error.message)
 
     def _ask(self, query: Query[Answer]) -> Answer:
         """The answer, asking again while Redis is away."""

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import connect
 
 from fairlead.codes import FORBIDDEN
-from fairlead_gateway.cli.banner import Ready, banner, facts
+from fairlead_gateway.cli.banner import ON_THE_PAGE, QUESTION, Ready, banner, facts
 from fairlead_gateway.cli.devfile import find, path
 from fairlead_gateway.cli.output import Status
 from tests.cli.conftest import Fairlead
@@ -164,6 +164,23 @@ def test_the_lines_to_paste_work(beside: Dev) -> None:
     subprocess.run(shlex.split(beside.facts["try"]["send"]), env=env, timeout=SECONDS, check=True, capture_output=True)
 
     assert "from a shell" in listener.communicate(timeout=SECONDS)[0]
+
+
+def test_the_line_that_asks_is_answered_on_the_page(beside: Dev) -> None:
+    env = environment() | {"XDG_RUNTIME_DIR": beside.facts["runtime"]}
+    _, invitation = invite(beside.facts["pages"][0], ON_THE_PAGE, {})
+    bearer = {"Authorization": f"Bearer {invitation['token']}"}
+
+    with connect(beside.facts["sockets"][1], additional_headers=bearer, proxy=None) as ada:
+        next_of(ada, "connection_established")
+        line = shlex.split(beside.facts["try"]["ask"])
+        asking = subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        asked = next_of(ada, "task_step_result")
+        ada.send(json.dumps({"action": "confirm", "callback_id": asked["callback_id"], "proceed": True}))
+        out, _ = asking.communicate(timeout=SECONDS)
+
+    assert asked["confirm"]["message"] == QUESTION
+    assert (asking.returncode, out) == (Status.OK, f"{ON_THE_PAGE} says proceed\n")
 
 
 def test_the_line_for_curl_gives_a_ticket(beside: Dev) -> None:
@@ -378,7 +395,7 @@ def test_the_banner_tells_addresses_token_lines_and_warnings() -> None:
 
     for wanted in (*READY.sockets, READY.pages[0], READY.redis_url, READY.token, *READY.warnings):
         assert wanted in text
-    for line in (READY.websocat, READY.curl, READY.send, READY.listen):
+    for line in (READY.websocat, READY.curl, READY.send, READY.ask, READY.listen):
         assert line in text.splitlines()
     assert text.count("warning") == 2
 

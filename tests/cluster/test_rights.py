@@ -44,6 +44,8 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "unsubscribe_task": {"task_id": "k"},
     "read": {"session_id": "s2", "message_id": "ann/m-1"},
     "presence": {"channel": "session:s2"},
+    "patch": {"instance": "i", "patch": {"a.b": 1}},
+    "get_state": {"channel": "instance:i"},
     "leave_session": {"session_id": "s2"},
     "refresh": {"token": token("ann")},
 }
@@ -201,6 +203,10 @@ async def _send_all(fl: Backend, fay: Client) -> None:
     assert (await asking).by_human
     begun = await fl.begin_ask("fay", "go?", task_id="t", escalate=[(1, ["role:ops"])], timeout=2)
     assert await fl.cancel_ask(begun.callback_id)
+    await asyncio.gather(*(fl.send_patch("i", {"a.b": number}) for number in range(200)))
+    await fl.set_state("i", {"a": 1})
+    assert (await fl.get_instance("i")).version == (await fl.send_patch("i", {"b": 1})).version - 1
+    assert "i" not in await fl.instance_counts()
     async with fl.batch():
         await fl.send_to_user("fay", message)
         await fl.send_to_topic("t", message)
@@ -255,6 +261,9 @@ def _send_all_sync(fl: SyncBackend) -> None:
     for sending in (fl.send_to_user, fl.send_to_session, fl.send_to_instance, fl.send_to_topic):
         sending("fay", {"type": "sync"})
     fl.broadcast({"type": "sync"})
+    for number in range(200):
+        fl.send_patch("j", {"a.b": number})
+    assert fl.get_instance("j").version == 200 and "j" not in fl.list_active_instances()
     unheard = fl.send_to_user("nobody", {"type": "sync"}, requires_ack=True, ack_timeout=0.3)
     assert unheard.status == "expired"
     assert fl.ask("fay", "go?", timeout=1).status == "timed_out"

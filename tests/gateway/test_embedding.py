@@ -108,7 +108,7 @@ def post(port: int, path: str) -> object:
 
 async def test_a_loop_of_the_applications_own_reads_while_the_manager_writes(gateway: Gateway) -> None:
     client = await gateway.open("/instances/counter")
-    greeting = await client.next()
+    greeting, snapshot = await client.next(), await client.next()
 
     await client.socket.send("hello")
     echoed = await client.socket.recv()
@@ -119,6 +119,7 @@ async def test_a_loop_of_the_applications_own_reads_while_the_manager_writes(gat
     await until(lambda: gateway.manager.get_connection_count("counter") == 0)
 
     assert (greeting["type"], greeting["instance"]) == ("connection_established", "counter")
+    assert (snapshot["type"], snapshot["instance"]) == ("snapshot", "counter")
     assert echoed == "you said hello"
     assert reached is True
     assert (patch["patch"], patch["patch_id"]) == ({"state.params.count": 42}, 1)
@@ -247,6 +248,7 @@ def test_starlettes_test_client_can_be_used_again_and_again(redis_url: str) -> N
                 assert socket.receive_json()["type"] == "order_placed"
             with client.websocket_connect("/instances/demo") as socket:
                 assert socket.receive_json()["instance"] == "demo"
+                assert socket.receive_json()["type"] == "snapshot"
                 socket.send_text("hi")
                 assert socket.receive_text() == "you said hi"
             with client.websocket_connect("/ws") as socket:

@@ -80,11 +80,11 @@ async def test_a_patch_says_whether_anybody_is_there(gateway: Gateway) -> None:
     nobody = await gateway.manager.send_patch(name, {"state.count": 41})
     client = await gateway.connect(path=f"/ws/instance/{name}")
 
-    somebody = await gateway.manager.send_patch(name, {"state.count": 42}, patch_id=7, base_version=3)
+    somebody = await gateway.manager.send_patch(name, {"state.count": 42}, patch_id=7, base_version=1)
     patch = await client.hear("patch")
 
     assert (nobody, somebody) == (False, True)
-    assert (patch["patch"], patch["patch_id"], patch["base_version"]) == ({"state.count": 42}, 7, 3)
+    assert (patch["patch"], patch["patch_id"], patch["base_version"]) == ({"state.count": 42}, 7, 1)
     assert patch["instance"] == name
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import fairlead
 from fairlead.backend import Backend
+from fairlead.instances import FOLD_PATCHES
 from fairlead.names import Names
 from fairlead.redis.shards import open_shards
 from fairlead_gateway.facts.lane import Lane
@@ -39,6 +40,7 @@ async def test_everything_reaches_everybody_through_two_replicas(shape: str, pre
             await _presence_is_true(backend, clients)
             await _backends_hear(backend, url, prefix, clients)
             await _tasks_are_shown(backend, fleet)
+            await _instances_are_patched(backend, url, prefix, clients)
 
 
 async def _backends_send(backend: Backend, url: str, prefix: str, clients: dict[str, Client]) -> None:
@@ -132,6 +134,30 @@ async def _backends_hear(backend: Backend, url: str, prefix: str, clients: dict[
     assert (event.name, event.facts["user_id"]) == ("session_joined", USERS[0])
     assert ((await asking)["n"], outcome) == ("sync", "delivered")
     assert await backend.connection_history() == []
+
+
+async def _instances_are_patched(backend: Backend, url: str, prefix: str, clients: dict[str, Client]) -> None:
+    names = [f"i-{number}" for number in range(6)]
+    for client, name in zip(clients.values(), names, strict=False):
+        assert (await client.ask("subscribe", channels=[f"instance:{name}"]))["type"] == "reply"
+        assert (await client.until("snapshot"))["version"] == 0
+    await asyncio.gather(*(backend.send_patch(name, {f"n.{n}": n}) for n in range(FOLD_PATCHES) for name in names))
+    with fairlead.connect_sync(url, prefix=prefix) as sync:
+        for name in names:
+            assert sync.send_patch(name, {"last": name}, base_version=FOLD_PATCHES).version == FOLD_PATCHES + 1
+            with pytest.raises(fairlead.Conflict):
+                sync.send_patch(name, {"last": ""}, base_version=FOLD_PATCHES)
+
+    for client, name in zip(clients.values(), names, strict=False):
+        heard = [(await client.until("patch"))["version"] for _ in range(FOLD_PATCHES + 1)]
+        assert heard == list(range(1, FOLD_PATCHES + 2))
+        asked = await client.ask("get_state", channel=f"instance:{name}")
+        kept = await backend.get_instance(name)
+        assert (asked["version"], asked["document"]) == (kept.version, kept.document)
+        assert len(kept.document["n"]) == FOLD_PATCHES
+    async with asyncio.timeout(10):
+        while await backend.instance_counts() != dict.fromkeys(names, 1):
+            await asyncio.sleep(0.1)
 
 
 async def test_one_of_two_servers_down_leaves_the_channels_of_the_other(prefix: str) -> None:

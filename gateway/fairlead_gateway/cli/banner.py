@@ -9,6 +9,10 @@ from typing import Final
 
 from fairlead.version import __version__
 
+QUESTION: Final = "Deploy to production?"
+ON_THE_PAGE: Final = "ada"
+"""Somebody whom the page shows."""
+
 HELLO: Final = '{"type":"hello","content":"from a shell"}'
 
 
@@ -45,6 +49,11 @@ class Ready:
         return f"{self.command} send user:{self.user} {shlex.quote(HELLO)}"
 
     @property
+    def ask(self) -> str:
+        """A question that the page shows; status 0 if the answer is to go on."""
+        return f"{self.command} ask user:{ON_THE_PAGE} {shlex.quote(QUESTION)}"
+
+    @property
     def listen(self) -> str:
         """A client on the last replica."""
         return f"{self.command} listen --user {self.user} --url {self.sockets[-1]}"
@@ -54,6 +63,7 @@ class Ready:
         """Lines to paste, by what they do."""
         return {
             f"a backend sends to user {self.user}": self.send,
+            f"ask {ON_THE_PAGE} on the page, and wait for the answer": self.ask,
             f"user {self.user} listens on the other replica": self.listen,
             "the same with websocat (or wscat: -H the same, -c before the address)": self.websocat,
             "a single-use ticket, by curl": self.curl,
@@ -62,7 +72,8 @@ class Ready:
 
 def facts(ready: Ready) -> dict[str, object]:
     """Everything the banner tells, for programs."""
-    lines = {"websocat": ready.websocat, "curl": ready.curl, "send": ready.send, "listen": ready.listen}
+    names = ("websocat", "curl", "send", "ask", "listen")
+    lines = {name: getattr(ready, name) for name in names}
     return asdict(ready) | {"version": __version__, "try": lines}
 
 

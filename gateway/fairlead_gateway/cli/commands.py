@@ -9,7 +9,7 @@ from typing import Annotated, Final, cast
 
 import typer
 
-from fairlead.errors import FairleadError, Forbidden, Unauthorized, Unavailable
+from fairlead.errors import FairleadError, Forbidden, RateLimited, Unauthorized, Unavailable
 from fairlead.version import __version__
 from fairlead_gateway.cli import ask, config, dev, listen, send, serve, token
 from fairlead_gateway.cli.output import MEANINGS, Status, Trouble, note
@@ -19,7 +19,12 @@ _EPILOG: Final = "Exit status: " + "; ".join(f"{status.value} {meaning}" for sta
 _UsageError: Final = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 """Every complaint about arguments; typer has it, but names only this child of it."""
 
-_STATUS_OF: Final = {Unavailable: Status.UNAVAILABLE, Unauthorized: Status.REFUSED, Forbidden: Status.REFUSED}
+_STATUS_OF: Final = {
+    Unavailable: Status.UNAVAILABLE,
+    Unauthorized: Status.REFUSED,
+    Forbidden: Status.REFUSED,
+    RateLimited: Status.REFUSED,
+}
 """What errors of the library come to; the others are about arguments."""
 
 app = typer.Typer(

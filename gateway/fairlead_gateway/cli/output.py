@@ -32,7 +32,7 @@ class Status(IntEnum):
 
 MEANINGS: Final = {
     Status.OK: "done",
-    Status.NO: "done, and the answer is no (a token that is not valid, a wait that ran out, no acknowledgement)",
+    Status.NO: "done, and the answer is no (a token that is not valid, a wait that ran out, somebody who says stop)",
     Status.USAGE: "the command or its arguments are wrong",
     Status.CONFIGURATION: "the settings cannot be used, or are refused as unsafe",
     Status.UNAVAILABLE: "Redis or the gateway cannot be reached, or a port is taken",

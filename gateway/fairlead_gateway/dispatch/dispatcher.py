@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import msgpack
 import orjson
@@ -31,6 +31,20 @@ MAX_BACKLOG_BYTES: Final = 8 * 1024 * 1024
 
 Publish = Callable[[str, Envelope], Awaitable[Sent]]
 """How a message reaches every replica."""
+
+
+class Patch(Protocol):
+    """How a patch reaches every replica: `fairlead.sends.Sends.send_patch`."""
+
+    async def __call__(
+        self,
+        instance_name: str,
+        patch: Mapping[str, object],
+        patch_id: str | int | None = None,
+        base_version: int | None = None,
+        *,
+        unset: Iterable[str] = (),
+    ) -> Sent: ...
 
 
 class Variants(dict[int, bytes]):
@@ -115,16 +129,19 @@ class MessageDispatcher:
         hold: Callable[[], None] = lambda: None,
         release: Callable[[], None] = lambda: None,
         publish: Publish | None = None,
+        patch: Patch | None = None,
     ) -> None:
         """
         :param hold: called when too much waits, to stop reading from Redis.
         :param release: called when reading may go on.
         :param publish: how `send_to_instance` and its like reach other replicas; without it they serve this pool.
+        :param patch: how `send_patch` does, and changes the state that is kept; likewise.
         """
         self._pool = pool
         self._hold = hold
         self._release = release
         self._publish = publish
+        self._patch = patch
         self._waiting: dict[str, list[_Waiting]] = {}
         self._backlog_bytes = 0
         self.delivered = 0
@@ -142,11 +159,23 @@ class MessageDispatcher:
         patch: Mapping[str, object],
         patch_id: str | int | None = None,
         base_version: int | None = None,
+        *,
+        unset: Iterable[str] = (),
     ) -> bool:
-        """Send changed fields, by dotted path, to everybody in an instance; otherwise as `send_to_instance`."""
-        message = {"type": "patch", "instance": instance_name, "patch": patch, "patch_id": patch_id}
-        versioned = message if base_version is None else {**message, "base_version": base_version}
-        return await self.send_to_instance(instance_name, versioned)
+        """
+        Send changed fields, by dotted path, to everybody in an instance; otherwise as `send_to_instance`.
+
+        :raises Conflict: the instance is at another version than *base_version*.
+        """
+        if self._patch is not None:
+            sent = await self._patch(instance_name, patch, patch_id, base_version, unset=unset)
+            return sent.receivers > 0 or sent.duplicate
+        message: dict[str, object] = {"type": "patch", "instance": instance_name, "patch": patch, "patch_id": patch_id}
+        if base_version is not None:
+            message["base_version"] = base_version
+        if gone := list(unset):
+            message["unset"] = gone
+        return await self.send_to_instance(instance_name, message)
 
     async def broadcast(self, message: Mapping[str, object]) -> bool:
         """Send to everybody; otherwise as `send_to_instance`."""

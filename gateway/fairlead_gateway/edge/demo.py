@@ -77,7 +77,7 @@ def _invitations(settings: Settings) -> Answer:
             user = checked_id(await _user(request), "user")
         except (InvalidMessage, ValueError) as error:
             return _problem(400, str(error))
-        grants = {"sessions": ("*",), "topics": ("*",)}
+        grants = dict.fromkeys(("sessions", "topics", "tasks"), ("*",))
         wish = Wish(
             user, ttl_seconds=TOKEN_SECONDS, grants=grants, audience=settings.jwt_audience, issuer=settings.jwt_issuer
         )

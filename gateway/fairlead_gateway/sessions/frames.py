@@ -117,6 +117,20 @@ class Presence(Action):
     channel: ChannelName
 
 
+class GetState(Action):
+    channel: ChannelName
+
+
+class Patch(Action):
+    """What is to change in an instance's document; see `fairlead.patches`."""
+
+    instance: Id
+    patch: dict[str, Any] = Field(default_factory=dict)
+    unset: list[str] = Field(default_factory=list)
+    patch_id: MessageId | int | None = None
+    base_version: int | None = Field(None, ge=0, lt=2**53)
+
+
 class Ack(Action):
     """Messages that were got: by their ids, or all of a channel up to an offset, or both."""
 

@@ -15,6 +15,7 @@ from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.cursors import Cursors
 from fairlead_gateway.facts.history import History
+from fairlead_gateway.facts.instances import Instances
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.facts.statuses import Statuses
@@ -56,6 +57,7 @@ class Replica:
     task_states: TaskStates
     history: History
     told: Told
+    instances: Instances
     verifier: TokenVerifier
     authorizer: Authorizer
     handlers: Handlers[Any]

@@ -271,6 +271,56 @@ async def claim(run: Run, redis: Redis) -> None:
     assert await run("claim", LEASE, (10_000, "r1", 1000)) is None
 
 
+STATE = (NAMES.instance_state("i"), NAMES.instance_changes("i"))
+
+
+async def patch(run: Run, redis: Redis) -> None:
+    keys = (*NAMES.of_durable("instance:i"), *STATE)
+
+    async def change(message_id: str, document: bytes = b"", base: object = "") -> Any:
+        args = (NAMES.pubsub("instance:i"), 100, 60, 10, 60, "epoch", message_id, b"head")
+        return await run("patch", keys, (*args, b'{"id":1', document, base, 60, 2, 1000))
+
+    assert await change("c-1") == [1, b"epoch.0", 0, 0, 1, 0]
+    assert await change("c-1") == [1, b"epoch.0", 1, 0, 1, 0]
+    assert await change("c-2", base=1) == [2, b"epoch.0", 0, 0, 2, 1], "two patches are to be folded"
+    patches = [b'{"id":1,"base_version":%d,"version":%d}' % (version - 1, version) for version in (1, 2)]
+    assert await change("c-3", base=0) == [b"conflict", 2, patches]
+    assert await change("c-3", base=7) == [b"conflict", 2, []]
+    await redis.hset(STATE[0], "too_large", 1)
+    assert await change("c-3") == [b"too_large", 2]
+    assert await change("c-3", document=b'{"a":1}') == [3, b"epoch.0", 0, 0, 3, 0]
+    kept = await redis.hgetall(STATE[0])
+    assert kept == {
+        b"run": b"epoch",
+        b"document": b'{"a":1}',
+        b"folded": b"3",
+        b"version": b"3",
+        b"bytes": b"0",
+    }
+    log = await redis.xrange(keys[0])
+    assert log[0][1][b"d"] == b"head\xc6" + len(patches[0]).to_bytes(4, "big") + patches[0]
+
+
+async def fold(run: Run, redis: Redis) -> None:
+    before = {"run": "r", "document": "{}", "folded": 0, "version": 3, "bytes": 30, "1": "x", "2": "y", "3": "z"}
+    await redis.hset(STATE[0], mapping=before)
+    assert await run("fold", STATE[:1], ("other", 0, 2, 20, b"new")) == 0
+    assert await run("fold", STATE[:1], ("r", 1, 2, 20, b"new")) == 0
+    assert await run("fold", STATE[:1], ("r", 0, 2, 20, b"new")) == 1
+    kept = await redis.hgetall(STATE[0])
+    assert kept == {
+        b"run": b"r",
+        b"document": b"new",
+        b"folded": b"2",
+        b"version": b"3",
+        b"bytes": b"10",
+        b"3": b"z",
+    }
+    assert await run("fold", STATE[:1], ("r", 2, 3, 10, b"")) == 1
+    assert await redis.hget(STATE[0], "too_large") == b"1"
+
+
 RECORD, AWAITED = NAMES.pubsub("user:42") + ":record", NAMES.pubsub("user:42") + ":awaited"
 
 
@@ -519,6 +569,8 @@ SCENES = {
         own,
         tell,
         stalled,
+        patch,
+        fold,
     )
 }
 

@@ -33,6 +33,7 @@ async def test_subscribing_to_durable_channels_tells_where_they_stand(gateway: G
     sent = await gateway.manager.send_to_instance(name, {"type": "patch"})
 
     fresh = await client.ask("subscribe", channels=[f"instance:{name}"])
+    await client.hear("snapshot")
     position = {"offset": sent.offset, "epoch": sent.epoch}
     again = await client.ask("subscribe", channels=[f"instance:{name}"], recover={f"instance:{name}": position})
     behind = await client.ask(

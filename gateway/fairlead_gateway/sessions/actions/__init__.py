@@ -6,7 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from fairlead_gateway.sessions import frames
-from fairlead_gateway.sessions.actions import acks, channels, confirms, messages, presence, reads, rooms, tasks, tokens
+from fairlead_gateway.sessions.actions import (
+    acks,
+    channels,
+    confirms,
+    instances,
+    messages,
+    presence,
+    reads,
+    rooms,
+    tasks,
+    tokens,
+)
 from fairlead_gateway.sessions.context import Context
 
 Do = Callable[[Context, Any], Awaitable[Mapping[str, Any] | None]]
@@ -38,6 +49,8 @@ BUILTINS: Final[Mapping[str, Builtin]] = {
     "subscribe_task": _row(frames.TaskAction, tasks.subscribe_task),
     "unsubscribe_task": _row(frames.TaskAction, tasks.unsubscribe_task),
     "cancel": _row(frames.TaskAction, tasks.cancel),
+    "get_state": _row(frames.GetState, instances.get_state),
+    "patch": _row(frames.Patch, instances.patch),
     "presence": _row(frames.Presence, presence.presence),
 }
 """Everything a client may ask for, beside ``connect`` (the opening) and ``ping``/``pong`` (the heartbeat)."""

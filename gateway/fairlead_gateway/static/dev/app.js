@@ -1,5 +1,9 @@
 // Two seats in one session, each on its own replica: the smallest honest client of the gateway.
 
+import { clone, small } from "./pieces.js";
+import { Questions } from "./questions.js";
+import { Tasks } from "./tasks.js";
+
 const PEOPLE = ["ada", "ben"];
 const SESSION = "lobby";
 const PING_EVERY_MS = 5000;
@@ -7,7 +11,6 @@ const SHOWN_FRAMES = 60;
 const SHOWN_SAYINGS = 200;
 const TYPING_MS = 2500;
 
-const clone = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 const short = (id) => (id && id.length > 13 ? `${id.slice(0, 4)}…${id.slice(-8)}` : id ?? "");
 
 /** What a close code asks of us: the hundreds digit says it (40 stop, 41 later, 42 now, 44 credentials). */
@@ -44,6 +47,8 @@ class Seat {
     this.element.setAttribute("aria-label", this.user);
     this.part("h2").textContent = this.user;
     this.part(".face").textContent = this.user[0];
+    this.questions = new Questions(this.part(".questions"), this.client());
+    this.tasks = new Tasks(this.part(".tasks"), this.client());
     this.part(".say input").placeholder = `Say something as ${this.user}`;
     this.part(".say").addEventListener("submit", (event) => this.onSay(event));
     this.part(".say input").addEventListener("input", () => this.onTyping());
@@ -54,6 +59,21 @@ class Seat {
 
   part(selector) {
     return this.element.querySelector(selector);
+  }
+
+  /** What questions and tasks need of us. */
+  client() {
+    const seat = this;
+    return {
+      get user() {
+        return seat.user;
+      },
+      send: (action, onReply) => this.send(action, onReply),
+      stand: (channel, told) => this.stand(channel, told),
+      leave: (channel) => this.positions.delete(channel),
+      tell: (text) => this.event(text),
+      focus: () => this.part(".questions button:enabled, .say input").focus(),
+    };
   }
 
   fact(name, value) {
@@ -113,6 +133,7 @@ class Seat {
     place.className = `state ${state}`;
     place.textContent = text;
     this.part(".say button").disabled = state !== "open";
+    this.questions.enable(state === "open");
     document.querySelector(`[data-stop="${this.index}"]`).classList.toggle("up", state === "open");
   }
 
@@ -128,6 +149,12 @@ class Seat {
     const text = JSON.stringify(frame);
     this.socket.send(text);
     this.frame("out", text);
+  }
+
+  /** What is open for whoever comes back, and what it is about. */
+  open(confirms) {
+    this.questions.keep(confirms);
+    for (const { task_id: task } of confirms) this.tasks.watch(task);
   }
 
   ping() {
@@ -249,6 +276,26 @@ const HEARD = {
     for (const [channel, told] of Object.entries(frame.channels)) seat.stand(channel, told);
     document.querySelector(`[data-stop="${seat.index}"]`).textContent = frame.replica.replace(/-[0-9a-f]{8}$/, "");
     seat.ping();
+    seat.send({ action: "list_confirms" }, ({ confirms = [] }) => seat.open(confirms));
+  },
+  task_step_result(seat, frame) {
+    seat.questions.show(frame);
+    seat.tasks.watch(frame.task_id);
+    pulse(seat.index, "in");
+  },
+  confirm_closed(seat, frame) {
+    seat.questions.close(frame);
+    pulse(seat.index, "in");
+  },
+  task_update(seat, frame) {
+    seat.tasks.update(frame);
+    pulse(seat.index, "in");
+  },
+  task_stalled(seat, frame) {
+    seat.tasks.stall(frame);
+  },
+  task_cancelled(seat, frame) {
+    seat.tasks.end(frame.task_id, `task ${frame.task_id} was cancelled by ${frame.user_id}`);
   },
   new_message(seat, frame) {
     const text = typeof frame.content === "string" ? frame.content : JSON.stringify(frame.content);
@@ -278,12 +325,6 @@ function heardOther(seat, frame) {
   const { type, content, from, channel } = frame;
   seat.say("theirs", content === undefined ? type : `${type}: ${typeof content === "string" ? content : JSON.stringify(content)}`, [from, channel].filter(Boolean).join(" · "));
   pulse(seat.index, "in");
-}
-
-function small(text) {
-  const element = document.createElement("small");
-  element.textContent = text;
-  return element;
 }
 
 /** A message on its way between a replica and Redis. */
