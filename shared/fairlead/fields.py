@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, cast
 
-from pydantic import AnyUrl, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import AnyUrl, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
-from fairlead.codec import to_json
+from fairlead.codec import from_json, to_json
 from fairlead.errors import InvalidMessage, TooLarge
 
 MAX_SCHEMA_BYTES: Final = 16 * 1024
 
 MAX_FIELDS: Final = 100
 
-_FORMATS: Final[Mapping[str, Any]] = {
-    "email": Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)],
-    "uri": AnyUrl,
-    "date": date,
-    "date-time": datetime,
+MAX_FAULTS: Final = 20
+"""Faults that somebody is told of at once."""
+
+_EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s]+")
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_URL: Final = TypeAdapter(AnyUrl)
+
+
+def _is_url(text: str) -> bool:
+    with suppress(ValidationError):
+        return not re.search(r"\s", text) and _URL.validate_python(text) is not None
+    return False
+
+
+def _is_moment(shape: re.Pattern[str], read: Callable[[str], object], text: str) -> bool:
+    with suppress(ValueError):
+        return shape.fullmatch(text) is not None and read(text.upper()) is not None
+    return False
+
+
+_FORMATS: Final[Mapping[str, tuple[str, Callable[[str], bool]]]] = {
+    "email": ("an e-mail address", lambda text: len(text) <= 254 and _EMAIL.fullmatch(text) is not None),
+    "uri": ("a URL with its scheme", _is_url),
+    "date": ("a date such as 2026-01-31", lambda text: _is_moment(_DATE, date.fromisoformat, text)),
+    "date-time": (
+        "a time such as 2026-01-31T12:00:00Z",
+        lambda text: _is_moment(_TIME, datetime.fromisoformat, text),
+    ),
 }
 
 
@@ -29,7 +56,7 @@ class _Described(BaseModel):
 
     title: str | None = None
     description: str | None = None
-    default: Any = None
+    default: str | int | float | bool | None = None
 
 
 class _Text(_Described):
@@ -40,38 +67,54 @@ class _Text(_Described):
     enum: list[str] | None = Field(None, min_length=1, max_length=100)
     enumNames: list[str] | None = None
 
-    def kind(self) -> Any:
-        if self.enum is not None:
-            return Literal[tuple(self.enum)]
-        if self.format is not None:
-            return _FORMATS[self.format]
-        return Annotated[str, Field(min_length=self.minLength, max_length=self.maxLength)]
+    def fault(self, value: object) -> str:
+        if not isinstance(value, str):
+            return "must be a text"
+        if len(value) < self.minLength:
+            return f"at least {self.minLength} characters"
+        if self.maxLength is not None and len(value) > self.maxLength:
+            return f"at most {self.maxLength} characters"
+        if self.enum is not None and value not in self.enum:
+            return f"one of {', '.join(self.enum)}"[:256]
+        if self.format is not None and not _FORMATS[self.format][1](value):
+            return f"must be {_FORMATS[self.format][0]}"
+        return ""
 
 
 class _Number(_Described):
     type: Literal["number", "integer"]
-    minimum: float | None = None
-    maximum: float | None = None
-    exclusiveMinimum: float | None = None
-    exclusiveMaximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    exclusiveMinimum: int | float | None = None
+    exclusiveMaximum: int | float | None = None
 
-    def kind(self) -> Any:
-        limits = Field(ge=self.minimum, le=self.maximum, gt=self.exclusiveMinimum, lt=self.exclusiveMaximum)
-        number = int if self.type == "integer" else float
-        return Annotated[number, limits]
+    def fault(self, value: object) -> str:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return "must be a number"
+        if self.type == "integer" and not isinstance(value, int):
+            return "must be a whole number"
+        if self.minimum is not None and value < self.minimum:
+            return f"at least {self.minimum}"
+        if self.maximum is not None and value > self.maximum:
+            return f"at most {self.maximum}"
+        if self.exclusiveMinimum is not None and value <= self.exclusiveMinimum:
+            return f"more than {self.exclusiveMinimum}"
+        if self.exclusiveMaximum is not None and value >= self.exclusiveMaximum:
+            return f"less than {self.exclusiveMaximum}"
+        return ""
 
 
 class _Truth(_Described):
     type: Literal["boolean"]
 
-    def kind(self) -> Any:
-        return bool
+    def fault(self, value: object) -> str:
+        return "" if isinstance(value, bool) else "must be true or false"
 
 
 _Property: TypeAlias = Annotated[_Text | _Number | _Truth, Field(discriminator="type")]
 
 
-class _Schema(BaseModel):
+class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     type: Literal["object"]
@@ -87,44 +130,50 @@ def checked_schema(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any
 
     :param schema: that, or a pydantic model with such fields.
     :raises InvalidMessage: it is not flat, or says something that this cannot check; the message names it.
+    :raises InvalidJson: it holds what JSON cannot say.
     :raises TooLarge: above `MAX_SCHEMA_BYTES`.
     """
-    given = schema.model_json_schema() if isinstance(schema, type) else dict(schema)
-    text = to_json(given)
+    text = to_json(_as_mapping(schema))
     if len(text) > MAX_SCHEMA_BYTES:
         raise TooLarge(f"the schema of a form has at most {MAX_SCHEMA_BYTES} bytes", limit=MAX_SCHEMA_BYTES)
     _form(text)
-    return given
+    return cast("dict[str, Any]", from_json(text))
 
 
 def faults(schema: Mapping[str, Any], content: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What is wrong with *content*, field by field; empty if it is what *schema*, checked before, asks for."""
-    try:
-        _form(to_json(schema)).validate_json(to_json(content), strict=True)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        return [{"field": ".".join(str(part)[:64] for part in one["loc"]), "message": one["msg"]} for one in found[:20]]
-    return []
+    """
+    What is wrong with *content*, field by field; empty if it is what *schema*, checked before, asks for.
+
+    Fields that the schema does not know are refused, since nobody would look at them.
+    """
+    form = _form(to_json(schema))
+    found = {name: form.properties[name].fault(content[name]) for name in form.properties if name in content}
+    found |= dict.fromkeys((name for name in form.required if name not in content), "is missing")
+    found |= dict.fromkeys((name for name in content if name not in form.properties), "is not asked for")
+    return [{"field": name[:64], "message": message} for name, message in found.items() if message][:MAX_FAULTS]
+
+
+def _as_mapping(schema: object) -> Mapping[str, Any]:
+    if isinstance(schema, Mapping):
+        return schema
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        try:
+            return schema.model_json_schema()
+        except PydanticUserError as error:
+            raise InvalidMessage(f"there is no form for {schema.__name__}: {error.message}") from None
+    raise InvalidMessage("schema is a flat JSON schema, as a mapping, or a pydantic model")
 
 
 @lru_cache(maxsize=256)
-def _form(text: bytes) -> TypeAdapter[Any]:
-    """A model of what a schema asks for; fields that it does not know are refused, since nobody would look at them."""
+def _form(text: bytes) -> _Form:
     try:
-        schema = _Schema.model_validate_json(text)
+        form = _Form.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part)[:64] for part in first["loc"]) or "schema"
         raise InvalidMessage(
             f"a form is one flat object of texts, numbers and booleans; {where}: {first['msg']}"
         ) from None
-    if unknown := [name for name in schema.required if name not in schema.properties]:
+    if unknown := [name for name in form.required if name not in form.properties]:
         raise InvalidMessage(f"the form requires {unknown[0][:64]}, which is not among its properties")
-    # Names of fields are a client's business: they go in as aliases, so that none can be mistaken for Python's.
-    fields: dict[str, Any] = {
-        f"field_{at}": (one.kind(), Field(alias=name))
-        if name in schema.required
-        else (one.kind(), Field(None, alias=name))
-        for at, (name, one) in enumerate(schema.properties.items())
-    }
-    return TypeAdapter(create_model("Form", __config__=ConfigDict(extra="forbid"), **fields))
+    return form

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -9,9 +10,9 @@ from typing import Any, Final, NamedTuple, TypedDict, Unpack, cast
 
 from pydantic import BaseModel, ValidationError
 
-from fairlead.codec import bounded, to_json
+from fairlead.codec import bounded, from_json, to_json
 from fairlead.confirmation import Choice, Escalation, Feedback, OnTimeout, Severity, TaskStepResult
-from fairlead.errors import InvalidMessage
+from fairlead.errors import InvalidJson, InvalidMessage
 from fairlead.fields import checked_schema
 from fairlead.names import channel, checked_id
 
@@ -138,7 +139,7 @@ def free_question(
 ) -> Question:
     """Anything else to ask of *to*: user ids, or ``role:<role>``."""
     task = None if task_id is None else checked_id(str(task_id), "task_id")
-    result = TaskStepResult(step="", message=message, status="question")
+    result = TaskStepResult(step="", message=_text("message", message), status="question")
     return _question([to] if isinstance(to, str) else to, message, policy, task, None, result, **wording)
 
 
@@ -184,7 +185,7 @@ def _question(
     asked: dict[str, Any] = {
         "task_id": task_id,
         "step": step,
-        "step_result": result.model_dump(mode="json"),
+        "step_result": _dumped(result),
         "kind": "form" if schema is not None else "confirmation" if choices is None else "choice",
         "message": _text("message", message),
         "severity": severity,
@@ -212,15 +213,17 @@ def _id(key: str | None, step_key: bool, responders: tuple[str, ...], body: byte
     if key is not None:
         if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY:
             raise InvalidMessage(f"idempotency_key is a string of 1-{MAX_KEY} characters")
-        return sha256(b"key " + key.encode()).hexdigest()[:32]
+        return sha256(b"key " + to_json(key)).hexdigest()[:32]
     if step_key:
-        return sha256(b"step " + " ".join(responders).encode() + b" " + body).hexdigest()[:32]
+        # Whatever order a mapping was built in, it says the same.
+        shown = json.dumps(from_json(body), sort_keys=True)
+        return sha256(f"step {' '.join(responders)} {shown}".encode()).hexdigest()[:32]
     return secrets.token_hex(16)
 
 
 def _responder(one: object) -> str:
-    kind, _, name = one.partition(":") if isinstance(one, str) else ("", "", "")
-    if kind in ("role", "user") and name:
+    kind, colon, name = one.partition(":") if isinstance(one, str) else ("", "", "")
+    if kind in ("role", "user") and colon:
         return channel(kind, name)
     return f"user:{checked_id(one, 'a responder')}"
 
@@ -234,6 +237,13 @@ def _step_result(given: TaskStepResult | Mapping[str, Any]) -> TaskStepResult:
         raise InvalidMessage(f"step_result: {_first(error)}") from None
 
 
+def _dumped(result: TaskStepResult) -> dict[str, Any]:
+    try:
+        return result.model_dump(mode="json")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidJson(f"this step_result cannot be written as JSON: {str(error)[:200]}") from None
+
+
 def _choices(given: Sequence[Choice | Mapping[str, Any]] | None) -> tuple[Choice, ...]:
     if given is None:
         return PROCEED_OR_STOP
@@ -241,6 +251,8 @@ def _choices(given: Sequence[Choice | Mapping[str, Any]] | None) -> tuple[Choice
         choices = tuple(one if isinstance(one, Choice) else Choice.model_validate(one) for one in given)
     except ValidationError as error:
         raise InvalidMessage(f"choices: {_first(error)}") from None
+    except TypeError:
+        raise InvalidMessage("choices are a list of value, label and whether to proceed") from None
     if not 0 < len(choices) <= MAX_CHOICES or len({choice.value for choice in choices}) < len(choices):
         raise InvalidMessage(f"choices are 1-{MAX_CHOICES}, each with a value of its own")
     return choices
@@ -249,15 +261,19 @@ def _choices(given: Sequence[Choice | Mapping[str, Any]] | None) -> tuple[Choice
 def _escalations(given: Sequence[Escalation | tuple[float, Sequence[str]]], seconds: float) -> list[dict[str, Any]]:
     """By time, as ``{"after_ms", "to": channels}``."""
     try:
-        steps = [
-            one if isinstance(one, Escalation) else Escalation(after_seconds=one[0], to=tuple(one[1])) for one in given
-        ]
-    except (ValidationError, TypeError, LookupError):
+        steps = [one if isinstance(one, Escalation) else _escalation(*one) for one in given]
+    except (ValidationError, TypeError):
         raise InvalidMessage("escalate is a list of (after_seconds, [responders])") from None
     if len(steps) > MAX_ESCALATIONS or any(step.after_seconds >= seconds for step in steps):
         raise InvalidMessage(f"escalate has at most {MAX_ESCALATIONS} steps, all of them before the deadline")
     steps.sort(key=lambda step: step.after_seconds)
     return [{"after_ms": round(step.after_seconds * 1000), "to": responder_channels(step.to)} for step in steps]
+
+
+def _escalation(after_seconds: float, to: Sequence[str]) -> Escalation:
+    if isinstance(to, str):
+        raise TypeError("letters are no responders")
+    return Escalation(after_seconds=after_seconds, to=tuple(to))
 
 
 def _on_timeout(given: OnTimeout | None, severity: Severity, policy: Policy) -> OnTimeout:

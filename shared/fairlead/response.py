@@ -38,6 +38,16 @@ class Response(NamedTuple):
     content: dict[str, Any] | None = None
 
 
+def plain_response(
+    proceed: bool | None, feedback: str | None, choice: str | None, content: Mapping[str, Any] | None
+) -> Response | None:
+    """The response to a question of which nothing is known, should it be a plain one; None if it cannot be to such."""
+    is_plain = proceed is not None and choice is None and content is None
+    if not is_plain or len((feedback or "").encode()) > MAX_FEEDBACK_BYTES:
+        return None
+    return Response(bool(proceed), feedback)
+
+
 def checked_response(
     asked: Mapping[str, Any],
     proceed: bool | None,
@@ -65,7 +75,7 @@ def _decided(asked: Mapping[str, Any], proceed: bool | None, choice: str | None,
         meaning = [one for one in asked["choices"] if one["proceed"] is proceed]
         if proceed is None:
             faults_.append(_fault("proceed", "say whether to proceed: true or false"))
-        elif asked["kind"] == "choice" and len(meaning) != 1:
+        elif len(meaning) != 1:
             faults_.append(_fault("choice", f"choose one of {_values(asked)}"))
         return proceed
     for one in asked["choices"]:
@@ -78,7 +88,7 @@ def _decided(asked: Mapping[str, Any], proceed: bool | None, choice: str | None,
 
 
 def _choice(asked: Mapping[str, Any], proceed: bool, choice: str | None) -> str | None:
-    if choice is None and asked["kind"] == "choice":
+    if choice is None and asked["kind"] != "confirmation":
         return str(next(one["value"] for one in asked["choices"] if one["proceed"] is proceed))
     return choice
 
