@@ -72,6 +72,9 @@ STOP_SECONDS: Final = 2.5
 HANG_UP_SECONDS: Final = 0.5
 """How long answers that Redis still owes may hold up the end."""
 
+QUESTION_LEASE_SECONDS: Final = 1.0
+"""How long a replica that dies may hold up the end of a question; doing it twice does no harm."""
+
 RESEATED_TOGETHER: Final = 200
 """Connections written down again at once, after the lease was lost."""
 
@@ -108,7 +111,16 @@ class Assembly:
             durable_replicas=settings.durable_replicas,
         )
         self._replies = Replies(shards, names)
-        self.asks = Asks(shards, names, publisher, self._replies, sender=SYSTEM, timeout_seconds=PUBLISH_SECONDS)
+        self.asks = Asks(
+            shards,
+            names,
+            publisher,
+            self._replies,
+            sender=SYSTEM,
+            # As for the publisher: who answers is told in time.
+            timeout_seconds=min(PUBLISH_SECONDS, settings.message_timeout_seconds / 2),
+            durable_replicas=settings.durable_replicas,
+        )
         self._streams = Streams(lane)
         self._told = Told(lane, names, self._replies, self._streams, id, _limits(settings))
         instances = Instances(lane, names, publisher, settings.state_ttl_seconds)
@@ -158,7 +170,9 @@ class Assembly:
         )
         self._links = Links(shards, interest, relay.heard, lambda name: lane.call("PUBLISH", name, "1"), names, id)
         self._ingress = Ingress(shards, names, publisher, id)
-        self._questions_due = Due(lane, names.all_asks_due(), turn=names.asks_turn)
+        self._questions_due = Due(
+            lane, names.all_asks_due(), turn=names.asks_turn, lease_seconds=QUESTION_LEASE_SECONDS
+        )
         self._tasks_due = Due(lane, names.all_tasks_due(), turn=names.tasks_turn, beat_seconds=LOOK_SECONDS)
         self.is_running = False
         self._turns_away = False

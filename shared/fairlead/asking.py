@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fairlead import asks, talks
 from fairlead.asks import Standing, ended, known
 from fairlead.confirmation import Asked, UserConfirmation
+from fairlead.copies import sure
 from fairlead.errors import NotFound, Unavailable
 from fairlead.names import Names
 from fairlead.publisher import Publisher
 from fairlead.question import Question, split
+from fairlead.redis.calls import Call
 from fairlead.redis.patience import patiently
 from fairlead.redis.shards import Shards, shards_of
 from fairlead.replies import Replies
 from fairlead.shown import asked, confirmation
-from fairlead.talks import Heard, Opened, Step, Talk
+from fairlead.talks import Heard, Step, Talk
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -32,6 +34,8 @@ class Asks:
     :param replies: where this process is told of answers.
     :param timeout_seconds: how long Redis may be away before a question is not asked; and, after the deadline, before
         waiting for its outcome ends in `Unavailable`.
+    :param durable_replicas: how many replicas of Redis must have a question before it is shown, and its outcome before
+        anybody is told (see `fairlead.copies.Copies`).
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Asks:
         *,
         sender: str,
         timeout_seconds: float,
+        durable_replicas: int = 0,
     ) -> None:
         self._shards = shards_of(redis)
         self._names = names
@@ -50,6 +55,7 @@ class Asks:
         self._replies = replies
         self._sender = sender
         self._timeout_seconds = timeout_seconds
+        self._sure = sure(durable_replicas, timeout_seconds)
 
     async def ask(self, question: Question) -> UserConfirmation:
         """
@@ -62,10 +68,7 @@ class Asks:
         :raises RateLimited: somebody who is asked has too many questions to answer already.
         :raises Unavailable: Redis cannot be reached; asked again under the same key, it is the same question.
         """
-        standing, receivers = await self._open(question)
-        if question.require_online and receivers == 0:
-            await self._drive(talks.closing(self._names, standing.id, standing.secret))
-            return UserConfirmation(proceed=False, status="undeliverable", source="policy")
+        standing = await self._open(question)
         on_timeout = standing.asked["on_timeout"]
         if standing.state == "pending":
             standing = await self._wait(standing, standing.left_seconds + self._timeout_seconds)
@@ -75,7 +78,7 @@ class Asks:
 
     async def begin(self, question: Question) -> Asked:
         """Ask, and do not wait; otherwise as `ask`."""
-        return asked((await self._open(question)).standing)
+        return asked(await self._open(question))
 
     async def outcome(self, callback_id: str, wait_seconds: float = 0.0) -> UserConfirmation | None:
         """
@@ -83,11 +86,15 @@ class Asks:
 
         :raises NotFound: it was never asked, or was over more than a day ago.
         :raises Unanswered: as `ask`.
+        :raises Unavailable: Redis cannot be reached, or only since it was to be over.
         """
         standing = await self._known(callback_id)
         on_timeout = standing.asked["on_timeout"]
         if standing.state == "pending" and wait_seconds > 0:
-            standing = await self._wait(standing, min(wait_seconds, standing.left_seconds + self._timeout_seconds))
+            longest = standing.left_seconds + self._timeout_seconds
+            standing = await self._wait(standing, min(wait_seconds, longest))
+            if standing.state == "pending" and wait_seconds >= longest:
+                raise Unavailable("the outcome of the question is not known; look again")
         return None if standing.state == "pending" else confirmation(standing, on_timeout)
 
     async def cancel(self, callback_id: str) -> bool:
@@ -109,17 +116,28 @@ class Asks:
 
     async def announce(self, standing: Standing) -> Standing:
         """Tell everybody that a question is over."""
-        return await self._drive(talks.announcing(self._names, standing))
+        # What few servers know must be looked at again, until enough do.
+        known = standing._replace(asked={}) if self._sure else standing
+        return await self._drive(talks.announcing(self._names, known))
+
+    async def call(self, call: Call) -> Any:
+        """The answer to *call*, when as many servers as are needed have what it wrote; it may be done twice."""
+        (reply,) = await patiently(self._timeout_seconds, self._shards.run_all, [call], self._sure)
+        return reply
+
+    @property
+    def needs_copies(self) -> bool:
+        """Whether more servers than one must have an outcome before anybody is told."""
+        return self._sure is not None
 
     # -- inside ----------------------------------------------------------------------------------
 
-    async def _open(self, question: Question) -> Opened:
+    async def _open(self, question: Question) -> Standing:
         return await self._drive(talks.opening(self._names, question, self._replies.address, self._sender))
 
     async def _known(self, callback_id: str) -> Standing:
         id_, secret = split(callback_id)
-        look = asks.look(asks.record(self._names, id_), wholly=True)
-        (reply,) = await patiently(self._timeout_seconds, self._shards.run_all, [look])
+        reply = await self.call(asks.look(asks.record(self._names, id_), wholly=True))
         _, standing = asks.settled(id_, reply)
         if standing is None or standing.secret != secret:
             raise NotFound("there is no such question, or it was over more than a day ago")
@@ -128,37 +146,49 @@ class Asks:
     async def _wait(self, standing: Standing, seconds: float) -> Standing:
         """How it stands when it is over, or after *seconds*."""
         record = asks.record(self._names, standing.id)
-
-        with self._replies.waiting(record.key, asks.look(record), partial(ended, standing)) as over:
+        look = asks.look(record)
+        with self._replies.waiting(record.key, look, partial(ended, standing)) as over:
+            # It may be over by now, and we were told before we listened.
+            self._replies.hint(record.key)
             left = standing.left_seconds + asks.MARGIN_SECONDS
             await asyncio.wait([over], timeout=min(left, seconds))
             if not over.done() and seconds > left:
                 # The deadline itself is looked at by whoever waits, and by every replica.
                 self._replies.hint(record.key)
                 await asyncio.wait([over], timeout=seconds - left)
-            return known(over.result()) if over.done() else standing
+            if not over.done():
+                return standing
+            found = known(over.result())
+        if self._sure:
+            found = known(ended(standing, await self.call(look)) or standing)
+        return found
 
     async def _drive(self, talk: Talk[T]) -> T:
-        heard: Heard | None = None
-        while True:
-            try:
-                step = next(talk) if heard is None else talk.send(heard)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            heard = await self._do(step)
+        try:
+            step = next(talk)
+            while True:
+                try:
+                    heard = await self._do(step)
+                except Unavailable as error:
+                    step = talk.throw(error)
+                else:
+                    step = talk.send(heard)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     async def _do(self, step: Step) -> Heard:
         says = [self._publisher.post(channel, envelope) for channel, envelope in step.says]
+        seconds, shards = self._timeout_seconds, self._shards
         asked = [
-            patiently(self._timeout_seconds, self._shards.run_all, step.calls) if step.calls else _nothing(),
-            patiently(self._timeout_seconds, self._shards.ask, *step.commands) if step.commands else _nothing(),
+            patiently(seconds, shards.run_all, step.calls, self._sure) if step.calls else _nothing(),
+            patiently(seconds, shards.ask, *step.commands) if step.commands else _nothing(),
         ]
         done = await asyncio.gather(*asked, *says, return_exceptions=True)
         if errors := [one for one in done if isinstance(one, BaseException)]:
             raise errors[0]
         replies, _, *sent = done
-        return Heard(replies, [one.receivers for one in sent])
+        return Heard(replies, [one.fate for one in sent])
 
 
 async def _nothing() -> list[Any]:

@@ -8,6 +8,7 @@ that whoever dies in between is stood in for.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
@@ -35,11 +36,14 @@ _SETTLE: Final = load("settle")
 _PROGRESS: Final = load("progress")
 _ENLIST: Final = load("enlist")
 
-State: TypeAlias = Literal["pending", "answered", "timed_out", "cancelled", "forgotten"]
+State: TypeAlias = Literal["pending", "answered", "timed_out", "cancelled", "undeliverable", "forgotten"]
 """``forgotten`` is what nobody knows any more, because Redis was emptied."""
 
+ASKED_ANEW: Final = frozenset({"timed_out", "undeliverable"})
+"""States that are no answer: who asks again under the same key asks anew."""
+
 Result: TypeAlias = Literal[
-    "accepted", "pending", "duplicate", "already_answered", "expired", "cancelled", "unknown", "forbidden"
+    "accepted", "pending", "unchecked", "duplicate", "already_answered", "expired", "cancelled", "unknown", "forbidden"
 ]
 """What became of an attempt to end a question."""
 
@@ -75,6 +79,10 @@ class Standing(NamedTuple):
     """Where those who wait for the answer are told."""
     at: int
     """When it ended."""
+    late: int
+    """Answers that came when it was over."""
+    before: tuple[str, ...]
+    """Secret and state of the one that it was asked anew for; empty if it is the first."""
     now: int
 
     @property
@@ -82,13 +90,33 @@ class Standing(NamedTuple):
         return f"{self.id}.{self.secret}"
 
     @property
+    def round(self) -> str:
+        """What tells this asking from others under the same key, to everybody: nobody can answer with it."""
+        return f"{self.id}.{self.created}"
+
+    @property
     def left_seconds(self) -> float:
         return max(0.0, (self.deadline - self.now) / 1000)
+
+    @property
+    def ending(self) -> str:
+        """How it ended, as clients and the application are told."""
+        return "cancelled" if self.state == "undeliverable" else self.state
 
     @property
     def is_news(self) -> bool:
         """Whether it is over, and somebody has yet to tell everybody."""
         return self.state != "pending" and not self.told
+
+
+class Progressed(NamedTuple):
+    """Whether it was written, and what was known before."""
+
+    written: bool
+    said: tuple[int, ...]
+    """Offsets of what was shown, in the order of the channels; empty while it was not."""
+    told: tuple[int, ...]
+    """Offsets of its end; likewise."""
 
 
 def record(names: Names, id: str) -> Record:
@@ -99,18 +127,30 @@ def record(names: Names, id: str) -> Record:
 def ask(record: Record, question: Question, reply: str) -> Call:
     """Ask, or find what was asked before; who waits is told at the stream *reply*. `standing` reads the answer."""
     asked, to = to_json(question.asked), " ".join(question.responders)
-    return _ASK, [record.key, record.due], (record.id, question.secret, reply, question.timeout_ms, KEPT_MS, asked, to)
+    is_plain = int(question.asked["kind"] == "confirmation" and question.asked["feedback"] == "optional")
+    args = (record.id, question.secret, reply, question.timeout_ms, KEPT_MS, asked, to, is_plain)
+    return _ASK, [record.key, record.due], args
 
 
-def answer(record: Record, secret: str, by: Responder, response: Response) -> Call:
-    """Answer in the name of *by*; `settled` reads what became of that."""
-    said = to_json({**response._asdict(), "by": by.user_id, "source": by.source})
-    return _SETTLE, [record.key, record.due], (record.id, secret, "answered", " ".join(by.channels), said, KEPT_MS, 0)
+def answer(record: Record, secret: str, by: Responder, response: Response | None, *, checked: bool = True) -> Call:
+    """
+    Answer in the name of *by*; `settled` reads what became of that, and all that was asked.
+
+    :param response: None to learn what was asked, if *by* may answer.
+    :param checked: whether *response* is what was asked for; if that is not known, it counts for plain questions alone.
+    """
+    said = b"" if response is None else to_json({**response._asdict(), "by": by.user_id, "source": by.source})
+    return _settle(record, "answered", secret, " ".join(by.channels), said, wholly=True, checked=checked)
 
 
 def cancel(record: Record, secret: str = "") -> Call:
     """Have it answered no more; `settled` reads what became of that."""
-    return _SETTLE, [record.key, record.due], (record.id, secret, "cancelled", "", "", KEPT_MS, 0)
+    return _settle(record, "cancelled", secret)
+
+
+def give_up(record: Record, secret: str) -> Call:
+    """Have it answered no more, since it could be shown to nobody; `settled` reads what became of that."""
+    return _settle(record, "undeliverable", secret)
 
 
 def look(record: Record, *, wholly: bool = False) -> Call:
@@ -119,26 +159,60 @@ def look(record: Record, *, wholly: bool = False) -> Call:
 
     :param wholly: whether to be told what was asked.
     """
-    return _SETTLE, [record.key, record.due], (record.id, "", "timed_out", "", "", KEPT_MS, int(wholly))
+    return _SETTLE, [record.key, record.due], (record.id, "", "timed_out", "", "", KEPT_MS, int(wholly), "", 0)
+
+
+def _settle(
+    record: Record,
+    how: State,
+    secret: str,
+    names: str = "",
+    said: bytes = b"",
+    *,
+    wholly: bool = False,
+    checked: bool = True,
+) -> Call:
+    attempt = secrets.token_hex(8)
+    args = (record.id, secret, how, names, said, KEPT_MS, int(wholly), attempt, int(not checked))
+    return _SETTLE, [record.key, record.due], args
 
 
 def enlist(names: Names, channel: str, id: str, left_ms: int) -> Call:
     """Write it down among the questions of a user, role or task; answers 0 when those are too many."""
-    limit = MAX_OF_TASK if channel.startswith("task:") else MAX_PENDING
-    return _ENLIST, [names.asks(channel)], (id, left_ms, limit)
+    return _ENLIST, [names.asks(channel)], (id, left_ms, limit_of(channel))
+
+
+def limit_of(channel: str) -> int:
+    """How many questions may be open at once that belong to a user, role or task."""
+    return MAX_OF_TASK if channel.startswith("task:") else MAX_PENDING
 
 
 def progress(
     record: Record,
     standing: Standing,
-    what: Literal["said", "told", "widened"],
+    what: Literal["said", "told", "widened", "withdrawn"],
     *,
     more: Sequence[str] = (),
     due: int | None = None,
+    offsets: Sequence[int] = (),
 ) -> Call:
-    """Write down that it was shown, that its end was told, or that *more* are asked; *due* is the next time (ms)."""
-    args = (record.id, standing.secret, what, standing.widened, " ".join(more), "" if due is None else due)
+    """
+    Write down that it was shown, that its end was told, or that *more* are asked; or take it back before it was shown.
+
+    `progressed` reads the answer.
+
+    :param due: when something is to be done next (Unix ms).
+    :param offsets: of what was said or told, in the order of the channels.
+    """
+    places = " ".join(map(str, offsets)) or "0"
+    args = (record.id, standing.secret, what, standing.widened, " ".join(more), "" if due is None else due, places)
     return _PROGRESS, [record.key, record.due], args
+
+
+def progressed(reply: list[Any]) -> Progressed:
+    """What became of writing down how far a question has come."""
+    written, said, told = reply
+    return Progressed(bool(written), _numbers(said), _numbers(told))
 
 
 def settled(id: str, reply: list[Any]) -> tuple[Result, Standing | None]:
@@ -151,13 +225,14 @@ def ended(before: Standing, reply: Any) -> Standing | None:
     """
     The question that somebody waits for, when it is over; None while it is not.
 
-    One that was asked anew was over before that.
+    One that was asked anew meanwhile was over before that.
     """
     _, found = settled(before.id, reply)
     if found is None:
         return before._replace(state="forgotten")
     if found.secret != before.secret:
-        return before._replace(state="timed_out")
+        is_next = found.before[:1] == (before.secret,)
+        return before._replace(state=cast(State, found.before[1]) if is_next else "forgotten", told=True)
     return None if found.state == "pending" else found._replace(asked=before.asked)
 
 
@@ -170,7 +245,7 @@ def known(found: Standing) -> Standing:
 
 def standing(id: str, reply: list[Any]) -> Standing:
     """How it stands with a question, from what Redis says."""
-    state, secret, asked, to, response, created, deadline, said, told, widened, waiters, at, now = reply
+    state, secret, asked, to, response, created, deadline, said, told, widened, waiters, at, late, before, now = reply
     return Standing(
         id=id,
         state=state.decode(),
@@ -185,8 +260,14 @@ def standing(id: str, reply: list[Any]) -> Standing:
         widened=int(widened or 0),
         waiters=tuple((waiters or b"").decode().split()),
         at=int(at or 0),
+        late=int(late or 0),
+        before=tuple((before or b"").decode().split()),
         now=int(now),
     )
+
+
+def _numbers(text: bytes) -> tuple[int, ...]:
+    return tuple(map(int, text.split()))
 
 
 def _map(text: bytes | None) -> dict[str, Any]:

@@ -97,6 +97,7 @@ def connect(
         name=name,
         timeout_seconds=timeout_seconds,
         policy=policy,
+        durable_replicas=durable_replicas,
         state_ttl_seconds=state_ttl_seconds,
     )
 
@@ -124,6 +125,7 @@ class Backend(Sends[Sending], Questions):
         name: str = "",
         timeout_seconds: float = 5.0,
         policy: Policy = DEFAULT_POLICY,
+        durable_replicas: int = 0,
         state_ttl_seconds: int = STATE_TTL_SECONDS,
     ) -> None:
         super().__init__(service(name), names, state_ttl_seconds)
@@ -133,7 +135,15 @@ class Backend(Sends[Sending], Questions):
         self._replies = Replies(shards, names)
         self._receipts = Receipts(shards, names, publisher, self._replies, timeout_seconds=timeout_seconds)
         self._policy = policy
-        self._asks = Asks(shards, names, publisher, self._replies, sender=self._sender, timeout_seconds=timeout_seconds)
+        self._asks = Asks(
+            shards,
+            names,
+            publisher,
+            self._replies,
+            sender=self._sender,
+            timeout_seconds=timeout_seconds,
+            durable_replicas=durable_replicas,
+        )
         self._hearing = Hearing(
             shards, names, publisher, self._replies, sender=self._sender, timeout_seconds=timeout_seconds
         )

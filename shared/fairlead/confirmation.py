@@ -90,7 +90,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     callback_id: str
-    status: Literal["pending", "answered", "timed_out", "cancelled"]
+    status: Literal["pending"] | Status
     expires_at: datetime
 
 

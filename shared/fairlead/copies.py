@@ -9,10 +9,17 @@ from redis.exceptions import ResponseError
 
 from fairlead.forms import bulk
 from fairlead.outgoing import Outgoing
+from fairlead.redis.calls import Sure
 from fairlead.redis.outage import TooFewCopies
 
 WAIT_MS: Final = 200
 """How long replicas may take to confirm a batch before it is tried again."""
+
+
+def sure(replicas: int, timeout_seconds: float) -> Sure | None:
+    """What one WAIT asks for, of the time limit of what it confirms; None when nobody need confirm."""
+    # A WAIT of 0 ms would wait for ever.
+    return Sure(replicas, max(1, min(WAIT_MS, int(timeout_seconds * 1000 / 4)))) if replicas else None
 
 
 class Copies:
@@ -31,9 +38,8 @@ class Copies:
         if replicas < 0:
             raise ValueError("durable_replicas must not be negative")
         self._replicas = replicas
-        # A WAIT of 0 ms would wait for ever.
-        wait_ms = max(1, min(WAIT_MS, int(timeout_seconds * 1000 / 4)))
-        self._wait = b"*3\r\n" + bulk("WAIT", replicas, wait_ms) if replicas else b""
+        wait = sure(replicas, timeout_seconds)
+        self._wait = b"*3\r\n" + bulk("WAIT", *wait) if wait else b""
 
     def question(self, batch: Sequence[Outgoing]) -> bytes:
         """What to write behind *batch* on the same connection: one WAIT for all of it, or nothing."""

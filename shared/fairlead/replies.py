@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from redis.exceptions import RedisError
@@ -27,6 +29,13 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 1.0
 """How often everything that is waited for is looked at, whether or not we were told that it changed."""
+
+LOOKED_AT: Final = 20
+"""Records that are looked at in one go, should that be enough for all to be looked at in time; a thousand at once would
+hold up everything else that this process does."""
+
+GOES: Final = 50
+"""In how many goes at most all are looked at within `LOOK_SECONDS`."""
 
 BLOCK_SECONDS: Final = 10.0
 """How long Redis holds an answer back until there is something to tell."""
@@ -86,6 +95,8 @@ class Replies:
         self.address: Final = names.replies(uuid7())
         """The stream to tell us on."""
         self._waiting: dict[str, list[Waiting[Any]]] = {}
+        self._turn: dict[str, None] = {}
+        """What is waited for, in the order of looking; some of it may be waited for no more."""
         self._hinted: set[str] = set()
         self._wake = asyncio.Event()
         self._last_id: str | bytes = "0-0"
@@ -104,6 +115,7 @@ class Replies:
         loop = asyncio.get_running_loop()
         one = Waiting(look, read, loop.create_future())
         self._waiting.setdefault(key, []).append(one)
+        self._turn.setdefault(key)
         if self._task is None or self._task.done():
             # The one before may have been waited for in another loop.
             self._wake = asyncio.Event()
@@ -140,19 +152,29 @@ class Replies:
             both.create_task(self._keep_looking(), name="fairlead replies: look")
 
     async def _keep_looking(self) -> None:
-        """Look at what we were told of at once, and at everything each second."""
+        """Look at what we were told of at once, and at everything each second, some of it at a time."""
         time = asyncio.get_running_loop().time
-        all_at = time() + LOOK_SECONDS
+        next_at = time() + LOOK_SECONDS
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(all_at if self._waiting else None):
+                async with asyncio.timeout_at(next_at if self._waiting else None):
                     await self._wake.wait()
             self._wake.clear()
             keys, self._hinted = self._hinted, set()
-            if time() >= all_at:
-                keys = set(self._waiting)
-                all_at = time() + LOOK_SECONDS
+            if time() >= next_at:
+                some = max(LOOKED_AT, ceil(len(self._turn) / GOES))
+                next_at = time() + LOOK_SECONDS * some / max(some, len(self._turn))
+                keys.update(self._next(some))
             await _patiently(self._look, keys)
+
+    def _next(self, count: int) -> list[str]:
+        """Whose turn it is to be looked at, *count* at most; they are put behind all others."""
+        keys = list(islice(self._turn, count))
+        for key in keys:
+            del self._turn[key]
+            if key in self._waiting:
+                self._turn[key] = None
+        return keys
 
     async def _look(self, keys: Collection[str]) -> None:
         ones = [one for key in keys for one in self._waiting.get(key, ()) if not one.answer.done()]

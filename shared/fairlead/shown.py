@@ -46,7 +46,7 @@ def closed_message(standing: Standing) -> dict[str, Any]:
     return {
         "type": "confirm_closed",
         "callback_id": standing.callback_id,
-        "status": standing.state,
+        "status": standing.ending,
         "by": standing.response.get("by"),
         "at": moment(standing.at),
     }
@@ -80,8 +80,7 @@ def confirmation(standing: Standing, on_timeout: OnTimeout) -> UserConfirmation:
     if standing.state == "timed_out" and on_timeout == "raise":
         raise Unanswered("nobody answered in time", callback_id=standing.callback_id)
     proceed = standing.state == "timed_out" and on_timeout == "proceed"
-    status = "timed_out" if standing.state == "timed_out" else "cancelled"
-    return UserConfirmation(proceed=proceed, status=status, source="policy", callback_id=standing.callback_id)
+    return UserConfirmation(proceed=proceed, status=standing.state, source="policy", callback_id=standing.callback_id)
 
 
 def asked(standing: Standing) -> Asked:

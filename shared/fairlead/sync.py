@@ -76,6 +76,7 @@ def connect_sync(
         name=name,
         timeout_seconds=timeout_seconds,
         policy=policy,
+        durable_replicas=durable_replicas,
         state_ttl_seconds=state_ttl_seconds,
     )
 
@@ -96,6 +97,7 @@ class SyncBackend(Sends[Sent], SyncQuestions):
         name: str = "",
         timeout_seconds: float = 5.0,
         policy: Policy = DEFAULT_POLICY,
+        durable_replicas: int = 0,
         state_ttl_seconds: int = STATE_TTL_SECONDS,
     ) -> None:
         super().__init__(service(name), names, state_ttl_seconds)
@@ -104,7 +106,14 @@ class SyncBackend(Sends[Sent], SyncQuestions):
         self._timeout_seconds = timeout_seconds
         self._receipts = SyncReceipts(shards, names, publisher, timeout_seconds=timeout_seconds)
         self._policy = policy
-        self._asks = SyncAsks(shards, names, publisher, sender=self._sender, timeout_seconds=timeout_seconds)
+        self._asks = SyncAsks(
+            shards,
+            names,
+            publisher,
+            sender=self._sender,
+            timeout_seconds=timeout_seconds,
+            durable_replicas=durable_replicas,
+        )
         self._hearing = SyncHearing(shards, names, publisher, sender=self._sender, timeout_seconds=timeout_seconds)
         self._thread = threading.local()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.exceptions import RedisError
 
 from fairlead import asks, talks
 from fairlead.asks import Standing, ended, known
 from fairlead.confirmation import Asked, UserConfirmation
+from fairlead.copies import sure
 from fairlead.errors import FairleadError, NotFound, Unavailable
 from fairlead.names import Names
 from fairlead.question import Question, split
@@ -32,21 +33,26 @@ class SyncAsks:
     """As `fairlead.asking.Asks`; many threads may wait at once."""
 
     def __init__(
-        self, redis: Redis | SyncShards, names: Names, publisher: SyncPublisher, *, sender: str, timeout_seconds: float
+        self,
+        redis: Redis | SyncShards,
+        names: Names,
+        publisher: SyncPublisher,
+        *,
+        sender: str,
+        timeout_seconds: float,
+        durable_replicas: int = 0,
     ) -> None:
         self._shards = sync_shards_of(redis)
         self._names = names
         self._publisher = publisher
         self._sender = sender
         self._timeout_seconds = timeout_seconds
+        self._sure = sure(durable_replicas, timeout_seconds)
 
     def ask(self, question: Question) -> UserConfirmation:
         """As `fairlead.asking.Asks.ask`."""
         with SyncReplies(self._shards, self._names) as replies:
-            standing, receivers = self._drive(talks.opening(self._names, question, replies.address, self._sender))
-            if question.require_online and receivers == 0:
-                self._drive(talks.closing(self._names, standing.id, standing.secret))
-                return UserConfirmation(proceed=False, status="undeliverable", source="policy")
+            standing = self._drive(talks.opening(self._names, question, replies.address, self._sender))
             on_timeout = standing.asked["on_timeout"]
             if standing.state == "pending":
                 standing = self._wait(standing, standing.left_seconds + self._timeout_seconds, replies)
@@ -56,7 +62,7 @@ class SyncAsks:
 
     def begin(self, question: Question) -> Asked:
         """As `fairlead.asking.Asks.begin`."""
-        return asked(self._drive(talks.opening(self._names, question, "", self._sender)).standing)
+        return asked(self._drive(talks.opening(self._names, question, "", self._sender)))
 
     def outcome(self, callback_id: str, wait_seconds: float = 0.0) -> UserConfirmation | None:
         """As `fairlead.asking.Asks.outcome`."""
@@ -66,6 +72,8 @@ class SyncAsks:
             with SyncReplies(self._shards, self._names) as replies:
                 longest = standing.left_seconds + self._timeout_seconds
                 standing = self._wait(standing, min(wait_seconds, longest), replies)
+            if standing.state == "pending" and wait_seconds >= longest:
+                raise Unavailable("the outcome of the question is not known; look again")
         return None if standing.state == "pending" else confirmation(standing, on_timeout)
 
     def cancel(self, callback_id: str) -> bool:
@@ -84,7 +92,7 @@ class SyncAsks:
     def _known(self, callback_id: str) -> Standing:
         id_, secret = split(callback_id)
         look = asks.look(asks.record(self._names, id_), wholly=True)
-        _, standing = asks.settled(id_, patiently_sync(self._timeout_seconds, self._shards.run, *look))
+        _, standing = asks.settled(id_, self._call(look))
         if standing is None or standing.secret != secret:
             raise NotFound("there is no such question, or it was over more than a day ago")
         return standing
@@ -97,9 +105,18 @@ class SyncAsks:
         while True:
             found = self._look(standing, look)
             now = time.monotonic()
-            if found is not None or now >= until:
-                return standing if found is None else known(found)
+            if found is not None:
+                return self._confirmed(standing, known(found), look)
+            if now >= until:
+                return standing
             replies.wait(min(until, deadline if deadline > now else until) - now)
+
+    def _confirmed(self, standing: Standing, found: Standing, look: Call) -> Standing:
+        """What was *found*, when as many servers as are needed have it."""
+        return known(ended(standing, self._call(look)) or standing) if self._sure else found
+
+    def _call(self, call: Call) -> Any:
+        return patiently_sync(self._timeout_seconds, self._shards.run, *call, self._sure)
 
     def _look(self, standing: Standing, look: Call) -> Standing | None:
         try:
@@ -110,22 +127,26 @@ class SyncAsks:
             return None
 
     def _drive(self, talk: Talk[T]) -> T:
-        heard: Heard | None = None
-        while True:
-            try:
-                step = next(talk) if heard is None else talk.send(heard)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            heard = self._do(step)
+        try:
+            step = next(talk)
+            while True:
+                try:
+                    heard = self._do(step)
+                except Unavailable as error:
+                    step = talk.throw(error)
+                else:
+                    step = talk.send(heard)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     def _do(self, step: Step) -> Heard:
-        replies = [patiently_sync(self._timeout_seconds, self._shards.run, *call) for call in step.calls]
+        replies = [self._call(call) for call in step.calls]
         if step.commands:
             patiently_sync(self._timeout_seconds, self._shards.ask, *step.commands)
-        receivers = []
+        fates = []
         for fate in self._publisher.publish_all(step.says) if step.says else ():
             if isinstance(fate, FairleadError):
                 raise fate
-            receivers.append(fate.receivers)
-        return Heard(replies, receivers)
+            fates.append(fate)
+        return Heard(replies, fates)

@@ -1,8 +1,9 @@
 """
 What is to be said and done about a question, step by step, whoever does it: a backend, blocking or not, or a replica.
 
-A talk is a generator: it yields a `Step`, is sent the `Heard` of it, and returns its result. Every step may be done
-twice. Whoever dies in the middle of a talk is stood in for by a replica, which finds in `tending` what is still to do.
+A talk is a generator: it yields a `Step`, is sent the `Heard` of it (or thrown `Unavailable`), and returns its result.
+Every step may be done twice. Whoever dies in the middle of a talk is stood in for by a replica, which finds what is
+still to do in `tending`.
 """
 
 from __future__ import annotations
@@ -15,28 +16,25 @@ from fairlead import asks
 from fairlead.asks import Result, Standing
 from fairlead.codec import to_json
 from fairlead.envelope import Envelope
-from fairlead.errors import RateLimited
+from fairlead.errors import Conflict, RateLimited, Unavailable
 from fairlead.messages import push
 from fairlead.names import Names
 from fairlead.question import Question
 from fairlead.redis.atlas import SomeCommand
 from fairlead.redis.calls import Call
 from fairlead.replies import told as telling
+from fairlead.response import Responder, Response
+from fairlead.sent import Fate
 from fairlead.shown import closed_message, question_message
 
 T = TypeVar("T")
 
 
-class Opened(NamedTuple):
-    """A question that was asked."""
-
-    standing: Standing
-    receivers: int | None
-    """Replicas that held somebody who may answer when it was shown; None if that was done before."""
-
-
 AUDITED: Final = 10_000
 """Entries of the audit trail that are kept."""
+
+LATE_AUDITED: Final = 10
+"""Late answers to one question that are written down: nobody shall fill the trail by clicking."""
 
 
 class Step(NamedTuple):
@@ -49,21 +47,26 @@ class Step(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What Redis answered to the calls of a step, and how many replicas heard each message."""
+    """What Redis answered to the calls of a step, and what became of each message."""
 
     replies: Sequence[Any] = ()
-    receivers: Sequence[int] = ()
+    fates: Sequence[Fate] = ()
+
+    @property
+    def offsets(self) -> list[int]:
+        return [fate.offset for fate in self.fates]
 
 
 Talk: TypeAlias = Generator[Step, Heard, T]
 
 
-def opening(names: Names, question: Question, reply: str, sender: str) -> Talk[Opened]:
+def opening(names: Names, question: Question, reply: str, sender: str) -> Talk[Standing]:
     """
     Ask; or find out how it stands with what was asked before under the same key.
 
     :param reply: the stream on which whoever waits is told that there is an outcome.
     :raises RateLimited: somebody who is asked has too many questions to answer already.
+    :raises Conflict: other people were asked under the same key.
     """
     record = asks.record(names, question.id)
     lists = [*question.responders, *([f"task:{question.task_id}"] if question.task_id else [])]
@@ -71,21 +74,35 @@ def opening(names: Names, question: Question, reply: str, sender: str) -> Talk[O
     while True:
         heard = yield Step([asks.ask(record, question, reply), *listing])
         standing = asks.standing(question.id, heard.replies[0])
-        if standing.state != "timed_out":
+        if standing.state not in asks.ASKED_ANEW:
             break
         # Of before: its end has yet to be told, then it is asked anew.
         yield from announcing(names, standing)
+    if others := set(question.responders) - set(standing.to):
+        yield Step(commands=[_unlist(names, channel, standing.id) for channel in others])
+        raise Conflict("other people were asked under this idempotency_key; ask them, or under another key")
     if standing.state != "pending":
         yield Step(commands=_unlisted(names, standing))
-        return Opened(standing, None)
-    full = [channel for channel, listed in zip(lists, heard.replies[1:], strict=True) if not listed]
-    if full and not standing.said:
-        yield Step([asks.cancel(record)], _unlisted(names, standing))
-        yield Step([asks.progress(record, standing, "told")])
-        raise RateLimited(f"{full[0]} has too many open questions", limit=asks.MAX_PENDING)
+        return standing
     if standing.said:
-        return Opened(standing, None)
-    return Opened(standing, (yield from _showing(names, standing, sender)))
+        return standing
+    full = [channel for channel, listed in zip(lists, heard.replies[1:], strict=True) if not listed]
+    if full:
+        heard = yield Step([asks.progress(record, standing, "withdrawn")])
+        if not asks.progressed(heard.replies[0]).written:
+            # Somebody has seen it all the same.
+            return standing
+        yield Step(commands=_unlisted(names, standing))
+        raise RateLimited(f"{full[0]} has too many open questions", limit=asks.limit_of(full[0]))
+    try:
+        receivers = yield from _showing(names, standing, sender)
+    except Unavailable:
+        # Asked it is, though Redis is away now: a replica sees to the rest.
+        return standing
+    if question.require_online and not receivers:
+        _, found = yield from answering(names, question.id, asks.give_up(record, standing.secret))
+        return standing if found is None else found._replace(asked=standing.asked)
+    return standing
 
 
 def answering(names: Names, id: str, call: Call) -> Talk[tuple[Result, Standing | None]]:
@@ -113,11 +130,13 @@ def announcing(names: Names, standing: Standing) -> Talk[Standing]:
         standing = found
     closed = closed_message(standing)
     waiting = [command for waiter in standing.waiters for command in telling(waiter, record.key)]
-    yield Step(
+    heard = yield Step(
         commands=[*waiting, *_unlisted(names, standing), audited(names, standing, standing.state)],
-        says=[(to, push(closed, to, message_id=f"closed:{standing.callback_id}")) for to in standing.to],
+        says=[(to, push(closed, to, message_id=f"closed:{standing.round}")) for to in standing.to],
     )
-    yield Step([asks.progress(record, standing, "told")])
+    told = heard.offsets
+    heard = yield Step([asks.progress(record, standing, "told", offsets=told)])
+    yield from _closing_again(names, standing, asks.progressed(heard.replies[0]).said, told)
     return standing
 
 
@@ -136,11 +155,14 @@ def tending(names: Names, id: str) -> Talk[Standing | None]:
         return (yield from announcing(names, standing))
     elif standing.state == "pending":
         if (more := _due_now(standing)) is not None:
-            escalated = audited(names, standing, "escalated", to=" ".join(more))
-            call = asks.progress(record, standing, "widened", more=more, due=standing.now)
-            yield Step([call], [escalated])
+            heard = yield Step([asks.progress(record, standing, "widened", more=more, due=standing.now)])
+            if not asks.progressed(heard.replies[0]).written:
+                # It is over, or somebody else does it.
+                return None
+            yield Step(commands=[audited(names, standing, "escalated", to=" ".join(more))])
             standing = standing._replace(to=(*standing.to, *more), widened=standing.widened + 1, said=False)
-            yield Step([_enlisted(names, channel, standing) for channel in more])
+        if not standing.said:
+            yield Step([_enlisted(names, channel, standing) for channel in _lists(standing)])
         yield from _showing(names, standing, "system")
     return None
 
@@ -161,6 +183,7 @@ def audited(names: Names, standing: Standing, what: str, **facts: str) -> SomeCo
         "step": str(asked["step"] if asked["step"] is not None else ""),
         "to": " ".join(standing.to),
         "by": str(standing.response.get("by", "")),
+        "source": str(standing.response.get("source", "")),
         "decision": to_json(standing.response).decode() if standing.response else "",
         "on_timeout": asked["on_timeout"],
         "payload_sha256": sha256(to_json(asked)).hexdigest(),
@@ -170,18 +193,50 @@ def audited(names: Names, standing: Standing, what: str, **facts: str) -> SomeCo
     return ("XADD", names.audit, "MAXLEN", "~", AUDITED, "*", *flat)
 
 
+def late(names: Names, standing: Standing, by: Responder, response: Response) -> list[SomeCommand]:
+    """Write down that somebody answered what was over, unless that was done often enough."""
+    if standing.late > LATE_AUDITED:
+        return []
+    decision = to_json(response._asdict()).decode()
+    return [audited(names, standing, "late_answer", by=by.user_id, source=by.source, decision=decision)]
+
+
 def _showing(names: Names, standing: Standing, sender: str) -> Talk[int]:
     """Show the question to everybody who may answer, and see to what comes next; how many replicas have somebody."""
-    message = question_message(standing)
-    receivers = 0
-    if not standing.said:
-        said = [(to, push(message, to, sender=sender, message_id=f"ask:{standing.callback_id}")) for to in standing.to]
-        heard = yield Step(commands=[audited(names, standing, "requested")], says=said)
-        receivers = sum(heard.receivers)
     record = asks.record(names, standing.id)
+    if standing.said:
+        yield Step([asks.progress(record, standing, "said", due=due_at(standing))])
+        return 0
+    message = question_message(standing)
+    heard = yield Step(
+        commands=[] if standing.widened else [audited(names, standing, "requested")],
+        says=[(to, push(message, to, sender=sender, message_id=f"ask:{standing.round}")) for to in standing.to],
+    )
+    said, receivers = heard.offsets, sum(fate.receivers for fate in heard.fates)
     delivered = [audited(names, standing, "delivered", replicas=str(receivers))] if receivers else []
-    yield Step([asks.progress(record, standing, "said", due=due_at(standing))], delivered)
+    heard = yield Step([asks.progress(record, standing, "said", due=due_at(standing), offsets=said)], delivered)
+    yield from _closing_again(names, standing, said, asks.progressed(heard.replies[0]).told)
     return receivers
+
+
+def _closing_again(names: Names, standing: Standing, said: Sequence[int], told: Sequence[int]) -> Talk[None]:
+    """
+    Close what was shown after it was over, and so after that was told.
+
+    Whoever writes down the second of both, that it was shown and that its end was told, sees it by the offsets.
+    """
+    late = [to for to, shown, closed in zip(standing.to, said, told, strict=False) if 0 < closed < shown]
+    if not late:
+        return
+    heard = yield Step([asks.look(asks.record(names, standing.id))])
+    _, found = asks.settled(standing.id, heard.replies[0])
+    if found is None or found.secret != standing.secret:
+        return
+    message = closed_message(found)
+    yield Step(
+        commands=_unlisted(names, standing),
+        says=[(to, push(message, to, message_id=f"closed:{standing.round}:again")) for to in late],
+    )
 
 
 def _due_now(standing: Standing) -> tuple[str, ...] | None:
@@ -199,5 +254,14 @@ def _enlisted(names: Names, channel: str, standing: Standing) -> Call:
 
 def _unlisted(names: Names, standing: Standing) -> list[SomeCommand]:
     """It is no longer among the open questions of anybody."""
+    return [_unlist(names, channel, standing.id) for channel in _lists(standing)]
+
+
+def _unlist(names: Names, channel: str, id: str) -> SomeCommand:
+    return ("ZREM", names.asks(channel), id)
+
+
+def _lists(standing: Standing) -> list[str]:
+    """Channels among whose open questions it is: of those who may answer, and of its task."""
     task_id = standing.asked.get("task_id")
-    return [("ZREM", names.asks(to), standing.id) for to in (*standing.to, *([f"task:{task_id}"] if task_id else []))]
+    return [*standing.to, *([f"task:{task_id}"] if task_id else [])]

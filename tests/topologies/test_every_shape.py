@@ -41,6 +41,7 @@ async def test_everything_reaches_everybody_through_two_replicas(shape: str, pre
             await _backends_hear(backend, url, prefix, clients)
             await _tasks_are_shown(backend, fleet)
             await _instances_are_patched(backend, url, prefix, clients)
+            await _people_answer(backend, url, prefix, clients)
 
 
 async def _backends_send(backend: Backend, url: str, prefix: str, clients: dict[str, Client]) -> None:
@@ -158,6 +159,41 @@ async def _instances_are_patched(backend: Backend, url: str, prefix: str, client
     async with asyncio.timeout(10):
         while await backend.instance_counts() != dict.fromkeys(names, 1):
             await asyncio.sleep(0.1)
+
+
+async def _people_answer(backend: Backend, url: str, prefix: str, clients: dict[str, Client]) -> None:
+    """Records, lists, logs, replies and the audit trail live on different servers; the outcome is one all the same."""
+
+    async def answer(user: str) -> str:
+        asked = await clients[user].until("task_step_result")
+        ack = await clients[user].ask("confirm", callback_id=asked["callback_id"], proceed=True, feedback=user)
+        return str(ack["status"])
+
+    asking = asyncio.gather(*(backend.ask(user, "Go on?", task_id="t-1") for user in USERS))
+    statuses = await asyncio.gather(*map(answer, USERS))
+    outcomes = await asyncio.wait_for(asking, 10)
+    with fairlead.connect_sync(url, prefix=prefix) as sync:
+        blocked = asyncio.create_task(asyncio.to_thread(sync.ask, USERS[:2], "Go on?"))
+        await answer(USERS[1])
+        first = await asyncio.wait_for(blocked, 10)
+    ran_out = await asyncio.gather(*(backend.ask(user, "Go on?", timeout=1) for user in USERS))
+    cancelled = [await backend.begin_ask(user, "Go on?", task_id="t-2") for user in USERS]
+    assert await backend._asks.cancel_of_task("t-2") == len(USERS)
+
+    assert set(statuses) == {"accepted"}
+    assert [outcome.feedback for outcome in outcomes] == USERS
+    assert first.responded_by == USERS[1]
+    assert {outcome.status for outcome in ran_out} == {"timed_out"}
+    last = {outcome.callback_id: "timed_out" for outcome in ran_out}
+    last |= {begun.callback_id: "cancelled" for begun in cancelled}
+    for user in USERS:
+        endings = []
+        while sorted(endings) != ["cancelled", "timed_out"]:
+            closed = await clients[user].until("confirm_closed")
+            if closed["callback_id"] in last:
+                assert closed["status"] == last[closed["callback_id"]]
+                endings.append(closed["status"])
+        assert (await clients[user].ask("list_confirms"))["confirms"] == []
 
 
 async def test_one_of_two_servers_down_leaves_the_channels_of_the_other(prefix: str) -> None:

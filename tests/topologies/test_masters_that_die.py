@@ -106,6 +106,39 @@ async def test_a_master_demoted_by_sentinels_though_nothing_is_wrong(prefix: str
             await on.until_ready()
 
 
+async def test_accepted_answers_outlive_the_master_that_took_them(prefix: str) -> None:
+    with Sentinels() as sentinels, replicas(2, sentinels.url, prefix, lease_seconds=3, durable_replicas=1) as fleet:
+        url, before = sentinels.url, sentinels.master
+        async with fairlead.connect(url, prefix=prefix, timeout_seconds=20, durable_replicas=1) as backend:
+            async with AsyncExitStack() as stack:
+                clients = {
+                    user: await stack.enter_async_context(connected(fleet[number % 2].url, user))
+                    for number, user in enumerate(USERS)
+                }
+                begun = {user: await backend.begin_ask(user, "Go on?", timeout=300) for user in USERS}
+                last = await backend.begin_ask(USERS[0], "And this?", timeout=300)
+
+                async def answer(user: str) -> str:
+                    ack = await clients[user].ask("confirm", callback_id=begun[user].callback_id, proceed=False)
+                    return str(ack["status"])
+
+                assert {await answer(user) for user in USERS} == {"accepted"}
+                before.stop()
+                kept = [await backend.answer_to(one.callback_id) for one in begun.values()]
+                asked = await backend.answer_to(last.callback_id)
+            async with asyncio.timeout(20):
+                while not all([await asyncio.to_thread(replica.is_ready) for replica in fleet]):
+                    await asyncio.sleep(0.05)
+            async with connected(fleet[1].url, USERS[0]) as client:
+                ack = await client.ask("confirm", callback_id=last.callback_id, proceed=True)
+        assert sentinels.master is not before
+
+    assert [one and (one.status, one.proceed, one.responded_by) for one in kept] == [
+        ("answered", False, user) for user in USERS
+    ]
+    assert (asked, ack["status"]) == (None, "accepted")
+
+
 async def test_a_killed_master_of_a_cluster(prefix: str) -> None:
     with Cluster(replicas=1) as cluster:
         async with stage(cluster.url, prefix) as on:

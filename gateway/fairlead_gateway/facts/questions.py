@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
-from fairlead import asks
+from fairlead import asks, talks
 from fairlead.asking import Asks
-from fairlead.asks import Result, Standing
+from fairlead.asks import Record, Result, Standing, State
 from fairlead.names import Names
 from fairlead.question import split
-from fairlead.response import Fault, Responder, checked_response
+from fairlead.redis.calls import Call
+from fairlead.response import Fault, Responder, checked_response, plain_response
 from fairlead_gateway.facts.lane import Lane
 
 
@@ -21,6 +22,17 @@ class Answered(NamedTuple):
     status: Result | Literal["invalid"]
     standing: Standing | None = None
     faults: Sequence[Fault] = ()
+
+
+_OVER: Final[Mapping[State, Result]] = {
+    "answered": "already_answered",
+    "timed_out": "expired",
+    "cancelled": "cancelled",
+    "undeliverable": "cancelled",
+}
+"""What anybody is told who answers a question that is over."""
+
+_LATE: Final = frozenset(_OVER.values())
 
 
 class Questions:
@@ -47,16 +59,25 @@ class Questions:
         """What becomes of an answer; one that is not what was asked for changes nothing."""
         id_, secret = split(callback_id)
         record = asks.record(self._names, id_)
-        _, standing = asks.settled(id_, await self._lane.run(*asks.look(record, wholly=True)))
-        if standing is None or standing.secret != secret:
-            return Answered("unknown")
-        if set(by.channels).isdisjoint(standing.to):
-            return Answered("forbidden")
-        response, faults = checked_response(standing.asked, proceed, feedback, choice, content)
-        if response is None:
-            return Answered("invalid", standing, faults)
-        result, found = asks.settled(id_, await self._lane.run(*asks.answer(record, secret, by, response)))
-        return Answered(result, found and found._replace(asked=standing.asked))
+        # Most questions ask no more than whether to go on, so that it need not be read what they ask.
+        response = plain_response(proceed, feedback, choice, content)
+        result, standing = await self._settle(record, asks.answer(record, secret, by, response, checked=False))
+        if result == "unchecked" and standing is not None:
+            response, faults = checked_response(standing.asked, proceed, feedback, choice, content)
+            if response is None:
+                over = _OVER.get(standing.state)
+                return Answered(over, standing) if over else Answered("invalid", standing, faults)
+            result, standing = await self._settle(record, asks.answer(record, secret, by, response))
+        if standing is None or result == "forbidden":
+            return Answered(result)
+        if result in _LATE and response is not None:
+            for command in talks.late(self._names, standing, by, response):
+                self._lane.call(*command)
+        return Answered(result, standing)
+
+    async def _settle(self, record: Record, call: Call) -> tuple[Result, Standing | None]:
+        reply = await (self._people.call(call) if self._people.needs_copies else self._lane.run(*call))
+        return asks.settled(record.id, reply)
 
     def ask_for(self, channels: Sequence[str]) -> list[asyncio.Future[Any]]:
         """How many questions each of *channels*, users or roles, has yet to answer; at least."""
@@ -65,13 +86,17 @@ class Questions:
     async def open_of(self, channels: Sequence[str]) -> list[Standing]:
         """Questions that users or roles have yet to answer, the most urgent first, as they stand now."""
         lists = await asyncio.gather(*(self._lane.call("ZRANGE", self._names.asks(to), 0, -1) for to in channels))
-        ids = dict.fromkeys(id_.decode() for found in lists for id_ in found)
-        looks = [asks.look(asks.record(self._names, id_), wholly=True) for id_ in ids]
+        found = await self.looked_at([id_.decode() for ids in lists for id_ in ids])
+        found = [one for one in found if one.state == "pending" and not set(one.to).isdisjoint(channels)]
+        return sorted(found, key=lambda one: one.deadline)
+
+    async def looked_at(self, ids: Iterable[str]) -> list[Standing]:
+        """How it stands with questions now; those that are not known are left out."""
+        once = list(dict.fromkeys(ids))
+        looks = [asks.look(asks.record(self._names, id_), wholly=True) for id_ in once]
         replies = await asyncio.gather(*(self._lane.run(*look) for look in looks))
-        found = [asks.settled(id_, reply)[1] for id_, reply in zip(ids, replies, strict=True)]
-        return [
-            one for one in found if one is not None and one.state == "pending" and not set(one.to).isdisjoint(channels)
-        ]
+        found = [asks.settled(id_, reply)[1] for id_, reply in zip(once, replies, strict=True)]
+        return [one for one in found if one is not None]
 
     async def announce(self, standing: Standing) -> Standing:
         """Tell everybody that a question is over."""

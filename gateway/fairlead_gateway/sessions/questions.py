@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 
 from fairlead.asks import Standing
 from fairlead.errors import Unavailable
 from fairlead.messages import push
 from fairlead.names import kind_of
-from fairlead.shown import question_message
+from fairlead.shown import closed_message, question_message
 from fairlead_gateway.dispatch.dispatcher import finish
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions import seating
@@ -27,13 +29,20 @@ async def show_again(replica: Replica, connection: Connection) -> None:
     channels = asked_of(connection)
     try:
         found = await replica.questions.open_of(channels)
+        for standing in found:
+            _write(connection, channels, standing, question_message(standing), "ask")
+        # That one of them is over may have been told while it was on its way here, and so before it was shown.
+        for standing in await replica.questions.looked_at(one.id for one in found):
+            if standing.state != "pending":
+                _write(connection, channels, standing, closed_message(standing), "closed")
     except Unavailable as error:
         log.warning("questions not shown again", connection_id=connection.id, why=error.message)
-        return
-    for standing in found:
-        channel = next(channel for channel in channels if channel in standing.to)
-        envelope = push(question_message(standing), channel, message_id=f"ask:{standing.callback_id}")
-        connection.write(finish(envelope.frame, connection.format))
+
+
+def _write(connection: Connection, channels: list[str], about: Standing, message: dict[str, Any], what: str) -> None:
+    channel = next(channel for channel in channels if channel in about.to)
+    envelope = push(message, channel, message_id=f"{what}:{about.round}")
+    connection.write(finish(envelope.frame, connection.format))
 
 
 async def announce(replica: Replica, standing: Standing) -> None:
@@ -59,7 +68,7 @@ async def tend(replica: Replica, id: str) -> int | None:
 def ended(replica: Replica, standing: Standing) -> None:
     """Let the application, and backends, know what a question has come to."""
     replica.events.emit(
-        f"question_{standing.state}",
+        f"question_{standing.ending}",
         callback_id=standing.callback_id,
         task_id=standing.asked.get("task_id"),
         step=standing.asked.get("step"),

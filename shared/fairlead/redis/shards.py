@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.asyncio import Redis
@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from fairlead.names import Names
 from fairlead.redis.address import Address, Kind, addresses
 from fairlead.redis.atlas import ROUNDS, Answers, Atlas, SomeCommand, grouped, nowhere
-from fairlead.redis.calls import Call, try_all
+from fairlead.redis.calls import Call, Sure, try_all
 from fairlead.redis.cluster import ANSWER_SECONDS as NODE_SECONDS
 from fairlead.redis.cluster import QUESTIONS, Layout, believed, layout, worth_asking
 from fairlead.redis.connect import ANSWER_SECONDS, open_async
@@ -75,13 +75,15 @@ class Shards(Atlas[Shard]):
         """
         return await self._everywhere(commands, self.of_command, _ask)
 
-    async def run_all(self, calls: Sequence[Call]) -> list[Any]:
+    async def run_all(self, calls: Sequence[Call], sure: Sure | None = None) -> list[Any]:
         """
         What each of *calls* returns, one round trip to each shard; they are executed once, or an error is raised.
 
+        :param sure: replicas that must have what was written.
+        :raises TooFewCopies: they have not; executed they were.
         :raises RedisError: or ``OSError``: the first error, after all have been tried.
         """
-        return await self._everywhere(calls, lambda call: self.find(call[1][0]), _run)
+        return await self._everywhere(calls, lambda call: self.find(call[1][0]), partial(_run, sure=sure))
 
     async def _everywhere(
         self,
@@ -208,10 +210,10 @@ async def _ask(shard: Shard, commands: Sequence[SomeCommand]) -> list[Any]:
         return [error] * len(commands)
 
 
-async def _run(shard: Shard, calls: Sequence[Call]) -> list[Any]:
+async def _run(shard: Shard, calls: Sequence[Call], sure: Sure | None) -> list[Any]:
     """What scripts return there; an error is an answer, too."""
     try:
-        return await try_all(shard.redis, calls)
+        return await try_all(shard.redis, calls, sure)
     except (RedisError, OSError) as error:
         return [error] * len(calls)
 

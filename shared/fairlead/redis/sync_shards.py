@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from fairlead.names import Names
 from fairlead.redis.address import Address, Kind, addresses
 from fairlead.redis.atlas import ROUNDS, Answers, Atlas, SomeCommand, grouped, nowhere
-from fairlead.redis.calls import Arguments, run_sync
+from fairlead.redis.calls import Arguments, Sure, try_sync
 from fairlead.redis.cluster import ANSWER_SECONDS as NODE_SECONDS
 from fairlead.redis.cluster import QUESTIONS, Layout, layout, worth_asking
 from fairlead.redis.connect import ANSWER_SECONDS, open_sync
@@ -81,14 +81,17 @@ class SyncShards(Atlas[SyncShard]):
                 break
         raise error
 
-    def run(self, script: Script, keys: Sequence[str], args: Arguments = ()) -> Any:
-        """What *script* returns, executed once; it is followed to where its keys have moved."""
+    def run(self, script: Script, keys: Sequence[str], args: Arguments = (), sure: Sure | None = None) -> Any:
+        """What *script* returns, executed once; it is followed to where its keys have moved. *sure* as for `Shards`."""
         error: Exception = nowhere()
         for _ in range(ROUNDS):
             shard = self.find(keys[0])
             try:
                 if shard is not None:
-                    return run_sync(shard.redis, script, keys, args)
+                    reply = try_sync(shard.redis, (script, keys, args), sure)
+                    if not isinstance(reply, Exception):
+                        return reply
+                    error = reply
             except (RedisError, OSError) as refused:
                 error = refused
             self.refresh(error)

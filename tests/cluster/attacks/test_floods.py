@@ -21,6 +21,8 @@ from tests.support.replica import Replica, token
 PING = masked(0x89, b"x" * 125)
 PONG = masked(0x8A, b"x" * 125)
 ASK = text('{"action":"ping","id":"p"}')
+CONFIRM = text('{"action":"confirm","callback_id":"0123456789abcdef0123456789abcdef.guess","proceed":true}')
+LIST = text('{"action":"list_confirms","id":"l"}')
 CLOSED_IN_SECONDS = 3.0
 BOMB_BYTES = 50_000_000
 LESS_THAN_A_CONNECTION_KB = 5
@@ -36,7 +38,11 @@ async def test_ten_thousand_control_frames_a_second_end_with_4129(target: Replic
         await sending
 
 
-@pytest.mark.parametrize("frame", [PING, ASK, text("{"), text('{"action":"nope"}')], ids=["ping", "ask", "bad", "nope"])
+@pytest.mark.parametrize(
+    "frame",
+    [PING, ASK, text("{"), text('{"action":"nope"}'), CONFIRM, LIST],
+    ids=["ping", "ask", "bad", "nope", "confirm", "list"],
+)
 async def test_a_flood_from_who_never_reads_is_cut_off(target: Replica, frame: bytes) -> None:
     async with AsyncExitStack() as stack:
         deaf = [await stack.enter_async_context(attacking(target)) for _ in range(5)]

@@ -387,7 +387,7 @@ ASKED = (NAMES.ask("q1"), NAMES.asks_due("q1"))
 
 async def ask(run: Run, redis: Redis) -> None:
     def args(secret: str, waiter: str) -> tuple[object, ...]:
-        return "q1", secret, waiter, 60_000, 60_000, '{"n":1}', "user:42 role:ops"
+        return "q1", secret, waiter, 60_000, 60_000, '{"n":1}', "user:42 role:ops", 1
 
     first, again = [await run("ask", ASKED, args(*each)) for each in (("one", "w1"), ("two", "w2"))]
     assert first[:5] == again[:5] == [b"pending", b"one", b'{"n":1}', b"user:42 role:ops", None]
@@ -398,12 +398,15 @@ async def ask(run: Run, redis: Redis) -> None:
     await redis.hset(ASKED[0], mapping={"deadline": 1})
     assert (await run("ask", ASKED, args("three", "")))[:2] == [b"timed_out", b"one"], "its end has yet to be told"
     await redis.hset(ASKED[0], "told", 1)
-    assert (await run("ask", ASKED, args("three", "")))[:2] == [b"pending", b"three"]
+    anew = await run("ask", ASKED, args("three", ""))
+    assert (anew[:2], anew[13]) == ([b"pending", b"three"], b"one timed_out")
 
 
 async def settle(run: Run, redis: Redis) -> None:
-    def args(outcome: str, secret: str = "", by: str = "", response: str = "", wholly: int = 0) -> tuple[object, ...]:
-        return "q1", secret, outcome, by, response, 60_000, wholly
+    def args(
+        outcome: str, secret: str = "", by: str = "", response: str = "", wholly: int = 0, unchecked: int = 0
+    ) -> tuple[object, ...]:
+        return "q1", secret, outcome, by, response, 60_000, wholly, f"{outcome} {by} {response}", unchecked
 
     assert (await run("settle", ASKED, args("timed_out")))[0] == b"unknown"
     await ask(run, redis)
@@ -411,26 +414,42 @@ async def settle(run: Run, redis: Redis) -> None:
     assert (await run("settle", ASKED, args("timed_out", wholly=1)))[3] == b'{"n":1}'
     assert (await run("settle", ASKED, args("answered", "one", "user:42", "yes")))[0] == b"unknown"
     assert (await run("settle", ASKED, args("answered", "three", "user:4 role:op", "yes")))[0] == b"forbidden"
-    won = await run("settle", ASKED, args("answered", "three", "user:4 role:ops", "yes"))
+    assert (await run("settle", ASKED, args("answered", "three", "user:42", "", unchecked=1)))[0] == b"unchecked"
+    won, again = [await run("settle", ASKED, args("answered", "three", "user:4 role:ops", "yes")) for _ in range(2)]
+    assert again[0] == b"accepted", "it is the same attempt"
     assert (won[:2], won[3], won[5]) == ([b"accepted", b"answered"], b'{"n":1}', b"yes")
     assert (await run("settle", ASKED, args("answered", "three", "role:ops", "yes")))[0] == b"duplicate"
     assert (await run("settle", ASKED, args("answered", "three", "user:42", "no")))[0] == b"already_answered"
     assert (await run("settle", ASKED, args("cancelled")))[0] == b"already_answered"
 
-    await redis.hset(ASKED[0], mapping={"state": "pending", "deadline": 1})
+    await redis.hset(ASKED[0], mapping={"state": "pending", "plain": 0})
+    assert (await run("settle", ASKED, args("answered", "three", "user:42", "no", 1, 1)))[0] == b"unchecked"
+    await redis.hset(ASKED[0], "deadline", 1)
     late = await run("settle", ASKED, args("answered", "three", "user:42", "yes"))
-    assert late[:2] == [b"expired", b"timed_out"]
+    assert (late[:2], late[13]) == ([b"expired", b"timed_out"], b"2"), "and one came late before"
 
 
 async def progress(run: Run, redis: Redis) -> None:
+    async def written(*args: object) -> object:
+        return await run("progress", ASKED, ("q1", *args))
+
     await ask(run, redis)
-    assert await run("progress", ASKED, ("q1", "other", "said", 0, "", 9)) == 0
-    assert await run("progress", ASKED, ("q1", "three", "said", 0, "", 9)) == 1
+    assert await written("other", "said", 0, "", 9, "5 6") == [0, b"", b""]
+    assert await written("three", "said", 0, "", 9, "5 6") == [1, b"", b""]
     assert await redis.zscore(ASKED[1], "q1") == 9
-    assert [await run("progress", ASKED, ("q1", "three", "widened", 0, "user:7", 8)) for _ in range(2)] == [1, 0]
+    assert await written("three", "withdrawn", 0, "", "", "") == [0, b"5 6", b""]
+    widened = [await written("three", "widened", 0, "user:7", 8, "") for _ in range(2)]
+    assert widened == [[1, b"5 6", b""], [0, b"", b""]]
     assert await redis.hmget(ASKED[0], "to", "said", "widened") == [b"user:42 role:ops user:7", None, b"1"]
-    assert await run("progress", ASKED, ("q1", "three", "told", 0, "", "")) == 1
+    await redis.hset(ASKED[0], "state", "answered")
+    assert await written("three", "told", 0, "", "", "7 8 9") == [1, b"", b""]
     assert not await redis.exists(ASKED[1])
+    assert await written("three", "said", 0, "", 9, "5 6 10") == [1, b"", b"7 8 9"]
+    assert not await redis.exists(ASKED[1]), "nothing is left to do for what is over"
+    await redis.hset(ASKED[0], "state", "pending")
+    await redis.hdel(ASKED[0], "said")
+    assert (await written("three", "withdrawn", 0, "", "", ""))[0] == 1  # type: ignore[index]
+    assert not await redis.exists(ASKED[0])
 
 
 async def enlist(run: Run, redis: Redis) -> None:

@@ -1,7 +1,7 @@
 -- How it stands with a question: what Redis keeps of one, and the time.
 local function standing(key, now)
   local facts = redis.call('HMGET', key,
-    'state', 'secret', 'asked', 'to', 'response', 'created', 'deadline', 'said', 'told', 'widened', 'waiters', 'at')
+    'state', 'secret', 'asked', 'to', 'response', 'created', 'deadline', 'said', 'told', 'widened', 'waiters', 'at', 'late', 'before')
   facts[#facts + 1] = now
   return facts
 end
@@ -12,4 +12,4 @@ local function milliseconds()
 end
 
 -- How soon somebody else takes up what whoever changed a question has yet to tell.
-local SOON = 2000
+local SOON = 400
