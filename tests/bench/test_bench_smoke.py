@@ -13,6 +13,7 @@ from fairlead_gateway.bench.figures import Report
 from fairlead_gateway.bench.ground import Ground, StartFailed, ground
 from fairlead_gateway.bench.replica import Replica
 from fairlead_gateway.bench.target import Target
+from fairlead_gateway.bench.workloads.ask import Ask
 from fairlead_gateway.bench.workloads.connect import Connect
 from fairlead_gateway.bench.workloads.echo import Echo
 from fairlead_gateway.bench.workloads.fanout import Fanout
@@ -92,6 +93,16 @@ def test_echo_counts_answered_actions(place: Ground) -> None:
 
     assert report.units > 0
     assert report.closed == {}
+
+
+def test_ask_counts_answered_questions(place: Ground) -> None:
+    alone, among = Ask(users=2, rate=20, pending=5, seconds=0.5, warm=2)(place, Replica())
+
+    assert (alone.parameters["pending"], among.parameters["pending"]) == (0, 5)
+    for report in (alone, among):
+        assert (report.units, report.lost) == (10, 0)
+        assert report.late_ms is not None
+        assert report.closed == {}
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from abc import ABC, abstractmethod
@@ -19,6 +20,9 @@ READ_BYTES: Final = 1 << 18
 
 _SINK: Final = bytearray(1 << 22)
 """The kernel is told to discard (MSG_TRUNC); this is only named as the room for it, and never written to."""
+
+
+_ASKED: Final = re.compile(rb'"callback_id":"([^"]+)"')
 
 
 @dataclass(slots=True)
@@ -172,9 +176,22 @@ class Echoing(_Reading):
             self.say(self._frame)
 
 
+class Answering(_Reading):
+    """Says yes to every question, as quickly as nobody can."""
+
+    __slots__ = ()
+
+    def _heard(self, texts: list[bytes]) -> None:
+        for text in texts:
+            if b'"task_step_result"' in text and (found := _ASKED.search(text)):
+                self._seat.ledger.read[self._seat.number] += 1
+                self._seat.link.send(masked(b'{"action":"confirm","callback_id":"%b","proceed":true}' % found[1]))
+
+
 EARS: Final[dict[Role, Callable[[Seat], Ear]]] = {
     Role.COUNTED: Counting,
     Role.SAMPLED: Sampling,
     Role.ECHOING: Echoing,
+    Role.ANSWERING: Answering,
 }
 """Who listens, by role; a stalled socket has no ear."""

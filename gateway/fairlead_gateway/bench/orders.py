@@ -17,6 +17,7 @@ class Role(Enum):
     SAMPLED = "its messages are read, to know how late they are"
     STALLED = "it never reads again"
     ECHOING = "it says something whenever it was answered"
+    ANSWERING = "it says yes to every question"
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,17 +153,18 @@ def _envelope(size: int) -> bytes:
     return Envelope(uuid7(), "bench", stamps.payload(size)).seal()
 
 
-def _channels(users: int) -> list[str]:
-    return [f"user:{_user(number)}" for number in range(users)]
-
-
-def _user(number: int) -> str:
+def user_id(number: int) -> str:
+    """The user of socket *number*."""
     return f"bench-{number}"
+
+
+def _channels(users: int) -> list[str]:
+    return [f"user:{user_id(number)}" for number in range(users)]
 
 
 def _request(port: int, number: int, path: str = "/ws") -> bytes:
     now = int(time.time())
     everything = {claim: ["*"] for claim in ("topics", "instances", "tasks")}
-    claims = {"sub": _user(number), "iat": now, "exp": now + _TOKEN_SECONDS, **everything}
+    claims = {"sub": user_id(number), "iat": now, "exp": now + _TOKEN_SECONDS, **everything}
     token = jwt.encode(claims, _SECRET, algorithm="HS256")
     return frames.upgrade(port, path, {"Authorization": f"Bearer {token}"})

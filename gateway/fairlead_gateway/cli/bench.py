@@ -12,6 +12,7 @@ from fairlead_gateway.bench.figures import Report, notes, table
 from fairlead_gateway.bench.ground import Ground, StartFailed, ground
 from fairlead_gateway.bench.replica import Replica
 from fairlead_gateway.bench.worker import TooLate, WorkerFailed
+from fairlead_gateway.bench.workloads.ask import Ask
 from fairlead_gateway.bench.workloads.connect import Connect
 from fairlead_gateway.bench.workloads.echo import Echo
 from fairlead_gateway.bench.workloads.fanout import SWEEP, Fanout
@@ -90,6 +91,19 @@ def connect(
 def echo(sockets: Sockets = 100, seconds: Seconds = 5.0, redis_url: RedisUrl = "", json: Json = None) -> None:
     """Each socket says ping and waits for the answer, again and again. Unit: one action answered."""
     _run(Echo(sockets, seconds), redis_url, json)
+
+
+@app.command()
+def ask(
+    users: Annotated[int, typer.Option(min=1, help="Users who answer, with a socket on each of two replicas.")] = 50,
+    rate: Annotated[float, typer.Option(min=0.1, help="Questions asked a second, one after the other.")] = 50.0,
+    pending: Annotated[int, typer.Option(min=0, help="Questions that others think about, the second time.")] = 1000,
+    seconds: Seconds = 5.0,
+    redis_url: RedisUrl = "",
+    json: Json = None,
+) -> None:
+    """One question after the other, answered at once. Unit: one question, from asking to having the answer."""
+    _run(Ask(users, rate, pending, seconds), redis_url, json)
 
 
 @app.command()
