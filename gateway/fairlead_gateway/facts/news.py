@@ -32,11 +32,26 @@ def status_news(name: str, user_id: str, last_seen: float | None = None) -> Enve
     if last_seen is None:
         facts = {"user_id": user_id, "status": "online"}
         return push({"type": "user_status_update", **facts}, name, exclude=exclude)
-    once = sha256(f"{user_id} {last_seen:.0f}".encode()).hexdigest()[:32]
     facts = {"user_id": user_id, "status": "offline", "last_seen": moment(last_seen)}
-    return push({"type": "user_status_update", **facts}, name, message_id=f"offline-{once}", exclude=exclude)
+    return push({"type": "user_status_update", **facts}, name, message_id=_once(user_id, last_seen), exclude=exclude)
+
+
+def status_line(user_id: str, last_seen: float | None = None) -> bytes:
+    """
+    As `status_news`, for the topic of everybody: plain JSON, finished by the replicas where somebody listens.
+
+    It is said for everybody who comes and goes, and heard by few.
+    """
+    if last_seen is None:
+        return b'{"type":"user_status_update","user_id":"%b","status":"online"}' % user_id.encode()
+    frame = b'{"type":"user_status_update","id":"%b","user_id":"%b","status":"offline","last_seen":"%b"}'
+    return frame % (_once(user_id, last_seen).encode(), user_id.encode(), moment(last_seen).encode())
 
 
 def moment(ms: float) -> str:
     """A time in ms since the epoch, as messages carry it."""
     return rfc3339(datetime.fromtimestamp(ms / 1000, UTC))
+
+
+def _once(user_id: str, last_seen: float) -> str:
+    return f"offline-{sha256(f'{user_id} {last_seen:.0f}'.encode()).hexdigest()[:32]}"

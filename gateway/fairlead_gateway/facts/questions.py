@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 from fairlead import asks, talks
 from fairlead.asking import Asks
 from fairlead.asks import Record, Result, Standing, State
-from fairlead.names import Names
+from fairlead.names import Names, is_id
 from fairlead.question import split
 from fairlead.redis.calls import Call
 from fairlead.response import Fault, Responder, checked_response, plain_response
@@ -79,9 +79,9 @@ class Questions:
         reply = await (self._people.call(call) if self._people.needs_copies else self._lane.run(*call))
         return asks.settled(record.id, reply)
 
-    def ask_for(self, channels: Sequence[str]) -> list[asyncio.Future[Any]]:
-        """How many questions each of *channels*, users or roles, has yet to answer; at least."""
-        return [self._lane.call("ZCARD", self._names.asks(channel)) for channel in channels]
+    async def may_be_asked(self, role: str) -> bool:
+        """Whether there may be questions that somebody with *role* has yet to answer; of users, their seats know."""
+        return is_id(role) and bool(await self._lane.call("EXISTS", self._names.asks(f"role:{role}")))
 
     async def open_of(self, channels: Sequence[str]) -> list[Standing]:
         """Questions that users or roles have yet to answer, the most urgent first, as they stand now."""

@@ -39,6 +39,8 @@ class Admission(NamedTuple):
     """Connections that lost their seat to this one, on whatever replica."""
     arrived: bool
     """Whether the user was not here, and has not just been: a second device and a reload do not arrive."""
+    is_asked: bool
+    """Whether there may be questions that the user has yet to answer."""
     shown: Shown
 
 
@@ -100,15 +102,17 @@ class Seats:
         seat = f"{_now_ms()} {self._replica} {device_id}"
         await self._hold_first(connection_id, user_id, channels)
         conns, online, departures, facts, _ = self._keys(user_id)
-        keys = (conns, online, departures, facts)
+        keys = (conns, online, departures, facts, self._names.asks(f"user:{user_id}"))
         answer = await self._lane.run(_ADMIT, keys, (user_id, connection_id, seat, limit, policy))
-        admitted, seats_before, arrived, *evicted = answer
+        admitted, seats_before, arrived, is_asked, *evicted = answer
         shown: Shown = {}
         if admitted:
             shown = self._appear(connection_id, user_id, channels)
         else:
             self._lane.call("HDEL", self._held_key, connection_id)
-        return Admission(bool(admitted), seats_before, [id.decode() for id in evicted], bool(arrived), shown)
+        return Admission(
+            bool(admitted), seats_before, [id.decode() for id in evicted], bool(arrived), bool(is_asked), shown
+        )
 
     async def release(self, connection_id: str, user_id: str, channels: Sequence[str]) -> int | None:
         """

@@ -9,7 +9,7 @@ from typing import Any, Final
 from fairlead.names import Names
 from fairlead.redis.scripts import load
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
-from fairlead_gateway.facts.news import EVERYBODY, status_news
+from fairlead_gateway.facts.news import EVERYBODY, status_line, status_news
 
 _STATUS: Final = load("status", SCRIPTS)
 
@@ -34,7 +34,7 @@ class Statuses:
         :param last_seen: when it left, in ms since the epoch; None while it is online.
         :returns: the answers of Redis, which need not be awaited.
         """
-        told = [self._lane.call("PUBLISH", self._names.pubsub(EVERYBODY), _sealed(EVERYBODY, user_id, last_seen))]
+        told = [self._lane.call("PUBLISH", self._names.pubsub(EVERYBODY), status_line(user_id, last_seen))]
         for session in sessions if self._people_limit else ():
             keys, args = (self._names.people(session),), (self._people_limit, self._names.pubsub(session))
             told.append(self._lane.run(_STATUS, keys, (*args, _sealed(session, user_id, last_seen))))

@@ -96,9 +96,8 @@ async def open_connection(
     connection.session_id, connection.instance = place.session_id, place.instance
     _enter(replica, connection, extra)
     try:
-        asked = replica.questions.ask_for(questions.asked_of(connection))
-        caught = await _admit(replica, connection, extra, recover)
-        is_asked = any([await number for number in asked])
+        caught, is_asked = await _admit(replica, connection, extra, recover)
+        is_asked = is_asked or await replica.questions.may_be_asked(identity.role)
         if await seating.left_meanwhile(replica, connection):
             raise Refused(codes.REPLACED, "by a newer connection")
     except Unavailable:
@@ -200,7 +199,8 @@ def _enter(replica: Replica, connection: Connection, extra: tuple[str, ...]) -> 
 
 async def _admit(
     replica: Replica, connection: Connection, extra: Sequence[str], recover: Recover
-) -> Mapping[str, Caught]:
+) -> tuple[Mapping[str, Caught], bool]:
+    """What it has missed, and whether its user may have questions to answer."""
     settings = replica.settings
     channels = (*seating.own_channels(connection), *extra)
     await replica.interest.want(*channels)
@@ -224,7 +224,7 @@ async def _admit(
     caught = await seating.catch_up(replica, channels, recover)
     if (own := caught[f"user:{connection.user_id}"]) not in seating.EPHEMERAL:
         await devices.note(replica, connection.identity, recover, own)
-    return caught
+    return caught, admission.is_asked
 
 
 def _established(

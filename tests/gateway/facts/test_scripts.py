@@ -144,22 +144,25 @@ async def admit(run: Run, redis: Redis) -> None:
     def args(connection: str, policy: str) -> tuple[object, ...]:
         return "42", connection, f"{connection[1:]} r1 phone", 2, policy
 
-    assert await run("admit", SEAT, args("c1", "refuse")) == [1, 0, 1]
-    assert await run("admit", SEAT, args("c2", "refuse")) == [1, 1, 0]
-    assert await run("admit", SEAT, args("c3", "refuse")) == [0, 2, 0]
-    assert await run("admit", SEAT, args("c3", "evict")) == [1, 2, 0, b"c1"]
-    assert await run("admit", SEAT, args("c4", "single")) == [1, 2, 0, b"c2", b"c3"]
+    keys = (*SEAT, NAMES.asks("user:42"))
+    assert await run("admit", keys, args("c1", "refuse")) == [1, 0, 1, 0]
+    assert await run("admit", keys, args("c2", "refuse")) == [1, 1, 0, 0]
+    assert await run("admit", keys, args("c3", "refuse")) == [0, 2, 0, 0]
+    await redis.zadd(NAMES.asks("user:42"), {"q1": 2**52})
+    assert await run("admit", keys, args("c3", "evict")) == [1, 2, 0, 1, b"c1"]
+    assert await run("admit", keys, args("c4", "single")) == [1, 2, 0, 1, b"c2", b"c3"]
     assert await redis.smembers(SEAT[1]) == {b"42"}
     await redis.delete(SEAT[0])
     await redis.zadd(DEPARTURES[0], {"user:42": 1})
     await redis.hset(DEPARTURES[1], "user:42", "facts")
-    assert await run("admit", SEAT, args("c5", "refuse")) == [1, 0, 0], "back within the grace"
+    assert await run("admit", keys, args("c5", "refuse")) == [1, 0, 0, 1], "back within the grace"
     assert not await redis.exists(*DEPARTURES)
 
 
 async def release(run: Run, redis: Redis) -> None:
-    await run("admit", SEAT, ("42", "c1", "1 r1 phone", 2, "keep"))
-    await run("admit", SEAT, ("42", "c2", "1 r1 phone", 2, "keep"))
+    keys = (*SEAT, NAMES.asks("user:42"))
+    await run("admit", keys, ("42", "c1", "1 r1 phone", 2, "keep"))
+    await run("admit", keys, ("42", "c2", "1 r1 phone", 2, "keep"))
     await redis.zadd(LAST_SEEN, {"long ago": 1})
     left = [
         await run("release", (*SEAT, LAST_SEEN), ("42", connection, 5000, "facts", 60_000))

@@ -2,12 +2,13 @@
 -- Give one connection a seat among its user's, within the limit over all replicas (CON-5).
 -- KEYS: 1 conns (hash: connection id -> seat)  2 online (set of users)
 --       3 departures (sorted set: who has left, by the end of the grace)  4 facts of departures (hash)
+--       5 asks (sorted set: questions that the user has yet to answer)
 -- ARGV: 1 user id  2 connection id  3 seat ("<ms since epoch> <replica> <device>")  4 limit  5 policy: refuse | evict | single | keep
--- Returns {admitted 0/1, seats before, arrived 0/1, evicted connection ids...}; an evicted seat is free at once. A user
--- has arrived who had no seat, and did not leave within the grace.
+-- Returns {admitted 0/1, seats before, arrived 0/1, asked 0/1, evicted connection ids...}; an evicted seat is free at
+-- once. A user has arrived who had no seat, and did not leave within the grace; asked, who may have questions to answer.
 local seats = redis.call('HLEN', KEYS[1])
 local limit = tonumber(ARGV[4])
-local answer = {1, seats, 0}
+local answer = {1, seats, 0, redis.call('EXISTS', KEYS[5])}
 if redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1 then
   redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
   return answer
@@ -17,7 +18,7 @@ if ARGV[5] == 'single' then
 end
 if seats >= limit and ARGV[5] ~= 'keep' then
   if ARGV[5] == 'refuse' then
-    return {0, seats, 0}
+    return {0, seats, 0, 0}
   end
   local oldest = {}
   local all = redis.call('HGETALL', KEYS[1])
