@@ -120,6 +120,7 @@ class Assembly:
             # As for the publisher: who answers is told in time.
             timeout_seconds=min(PUBLISH_SECONDS, settings.message_timeout_seconds / 2),
             durable_replicas=settings.durable_replicas,
+            happened=lambda one: self.replica.events.emit(one.name, **one.facts),
         )
         self._streams = Streams(lane)
         self._told = Told(lane, names, self._replies, self._streams, id, _limits(settings))

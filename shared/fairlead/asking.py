@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,12 +15,13 @@ from fairlead.errors import NotFound, Unavailable
 from fairlead.names import Names
 from fairlead.publisher import Publisher
 from fairlead.question import Question, split
+from fairlead.redis.atlas import SomeCommand
 from fairlead.redis.calls import Call
 from fairlead.redis.patience import patiently
 from fairlead.redis.shards import Shards, shards_of
 from fairlead.replies import Replies
 from fairlead.shown import asked, confirmation
-from fairlead.talks import Heard, Step, Talk
+from fairlead.talks import Happening, Heard, Step, Talk, told
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -36,6 +38,7 @@ class Asks:
         waiting for its outcome ends in `Unavailable`.
     :param durable_replicas: how many replicas of Redis must have a question before it is shown, and its outcome before
         anybody is told (see `fairlead.copies.Copies`).
+    :param happened: called with what backends are to hear of; without it, it is written to their stream.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Asks:
         sender: str,
         timeout_seconds: float,
         durable_replicas: int = 0,
+        happened: Callable[[Happening], None] | None = None,
     ) -> None:
         self._shards = shards_of(redis)
         self._names = names
@@ -56,6 +60,7 @@ class Asks:
         self._sender = sender
         self._timeout_seconds = timeout_seconds
         self._sure = sure(durable_replicas, timeout_seconds)
+        self._happened = happened
 
     async def ask(self, question: Question) -> UserConfirmation:
         """
@@ -180,15 +185,23 @@ class Asks:
     async def _do(self, step: Step) -> Heard:
         says = [self._publisher.post(channel, envelope) for channel, envelope in step.says]
         seconds, shards = self._timeout_seconds, self._shards
+        commands = [*step.commands, *self._told(step.happened)]
         asked = [
             patiently(seconds, shards.run_all, step.calls, self._sure) if step.calls else _nothing(),
-            patiently(seconds, shards.ask, *step.commands) if step.commands else _nothing(),
+            patiently(seconds, shards.ask, *commands) if commands else _nothing(),
         ]
         done = await asyncio.gather(*asked, *says, return_exceptions=True)
         if errors := [one for one in done if isinstance(one, BaseException)]:
             raise errors[0]
         replies, _, *sent = done
         return Heard(replies, [one.fate for one in sent])
+
+    def _told(self, happened: Sequence[Happening]) -> list[SomeCommand]:
+        if self._happened is None:
+            return [told(self._names, one, self._sender) for one in happened]
+        for one in happened:
+            self._happened(one)
+        return []
 
 
 async def _nothing() -> list[Any]:

@@ -21,7 +21,7 @@ from fairlead.redis.sync_shards import SyncShards, sync_shards_of
 from fairlead.shown import asked, confirmation
 from fairlead.sync_publisher import SyncPublisher
 from fairlead.sync_replies import SyncReplies
-from fairlead.talks import Heard, Step, Talk
+from fairlead.talks import Heard, Step, Talk, told
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -142,8 +142,9 @@ class SyncAsks:
 
     def _do(self, step: Step) -> Heard:
         replies = [self._call(call) for call in step.calls]
-        if step.commands:
-            patiently_sync(self._timeout_seconds, self._shards.ask, *step.commands)
+        commands = [*step.commands, *(told(self._names, one, self._sender) for one in step.happened)]
+        if commands:
+            patiently_sync(self._timeout_seconds, self._shards.ask, *commands)
         fates = []
         for fate in self._publisher.publish_all(step.says) if step.says else ():
             if isinstance(fate, FairleadError):

@@ -17,6 +17,7 @@ from fairlead.asks import Result, Standing
 from fairlead.codec import to_json
 from fairlead.envelope import Envelope
 from fairlead.errors import Conflict, RateLimited, Unavailable
+from fairlead.events import written
 from fairlead.messages import push
 from fairlead.names import Names
 from fairlead.question import Question
@@ -37,6 +38,15 @@ LATE_AUDITED: Final = 10
 """Late answers to one question that are written down: nobody shall fill the trail by clicking."""
 
 
+class Happening(NamedTuple):
+    """Something that applications and backends hear of (MSG-6)."""
+
+    name: str
+    facts: dict[str, Any]
+    id: str
+    """The same, should it be told twice."""
+
+
 class Step(NamedTuple):
     """What to do now, all of it at once and in no order."""
 
@@ -44,6 +54,7 @@ class Step(NamedTuple):
     commands: Sequence[SomeCommand] = ()
     says: Sequence[tuple[str, Envelope]] = ()
     """Messages, each with its channel."""
+    happened: Sequence[Happening] = ()
 
 
 class Heard(NamedTuple):
@@ -133,6 +144,7 @@ def announcing(names: Names, standing: Standing) -> Talk[Standing]:
     heard = yield Step(
         commands=[*waiting, *_unlisted(names, standing), audited(names, standing, standing.state)],
         says=[(to, push(closed, to, message_id=f"closed:{standing.round}")) for to in standing.to],
+        happened=[_happened(standing, standing.ending)],
     )
     told = heard.offsets
     heard = yield Step([asks.progress(record, standing, "told", offsets=told)])
@@ -193,6 +205,11 @@ def audited(names: Names, standing: Standing, what: str, **facts: str) -> SomeCo
     return ("XADD", names.audit, "MAXLEN", "~", AUDITED, "*", *flat)
 
 
+def told(names: Names, happening: Happening, sender: str) -> SomeCommand:
+    """Write down for backends what has happened in one of them."""
+    return written(names, happening.name, to_json(happening.facts), id=happening.id, replica=sender)
+
+
 def late(names: Names, standing: Standing, by: Responder, response: Response) -> list[SomeCommand]:
     """Write down that somebody answered what was over, unless that was done often enough."""
     if standing.late > LATE_AUDITED:
@@ -211,12 +228,25 @@ def _showing(names: Names, standing: Standing, sender: str) -> Talk[int]:
     heard = yield Step(
         commands=[] if standing.widened else [audited(names, standing, "requested")],
         says=[(to, push(message, to, sender=sender, message_id=f"ask:{standing.round}")) for to in standing.to],
+        happened=[] if standing.widened else [_happened(standing, "asked")],
     )
     said, receivers = heard.offsets, sum(fate.receivers for fate in heard.fates)
     delivered = [audited(names, standing, "delivered", replicas=str(receivers))] if receivers else []
     heard = yield Step([asks.progress(record, standing, "said", due=due_at(standing), offsets=said)], delivered)
     yield from _closing_again(names, standing, said, asks.progressed(heard.replies[0]).told)
     return receivers
+
+
+def _happened(standing: Standing, what: str) -> Happening:
+    facts = {
+        "question": standing.id,
+        "task_id": standing.asked["task_id"],
+        "step": standing.asked["step"],
+        "to": list(standing.to),
+        "by": standing.response.get("by"),
+        "proceed": standing.response.get("proceed"),
+    }
+    return Happening(f"question_{what}", facts, f"{what}:{standing.round}")
 
 
 def _closing_again(names: Names, standing: Standing, said: Sequence[int], told: Sequence[int]) -> Talk[None]:

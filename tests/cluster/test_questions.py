@@ -125,3 +125,27 @@ async def test_a_form_is_checked_before_it_counts(fleet: list[Replica], backend:
     assert asked["confirm"]["schema"] == schema
     assert (wrong["status"], wrong["ok"], wrong["errors"][0]["field"]) == ("invalid", False, "content.vlan")
     assert (right["status"], confirmation.content) == ("accepted", {"vlan": 7})
+
+
+async def test_backends_hear_what_is_asked_and_what_comes_of_it(fleet: list[Replica], backend: Backend) -> None:
+    wanted = ["question_asked", "question_answered", "question_cancelled"]
+    asking = backend.ask("jon", "Go on?", task_id="t-9")
+    async with backend.events(group="asked", types=wanted) as events:
+        async with connected(fleet[0].url, "jon") as jon, waiting(asking) as answer:
+            asked = await question(jon)
+            await jon.ask("confirm", callback_id=asked["callback_id"], proceed=True)
+            await asyncio.wait_for(answer, 2)
+            begun = await backend.begin_ask("jon", "And now?")
+            await backend.cancel_ask(begun.callback_id)
+
+        heard: list[Any] = []
+        async with asyncio.timeout(10):
+            async for event in events:
+                heard += [event]
+                if {one.name for one in heard} == set(wanted):
+                    break
+
+    first = next(event for event in heard if event.name == "question_answered")
+    assert asked["callback_id"].startswith(first.facts["question"])
+    assert (first.facts["task_id"], first.facts["by"], first.facts["proceed"]) == ("t-9", "jon", True)
+    assert sorted(event.name for event in heard) == sorted([*wanted, "question_asked"])

@@ -98,13 +98,13 @@ class Questions:
         found = [asks.settled(id_, reply)[1] for id_, reply in zip(once, replies, strict=True)]
         return [one for one in found if one is not None]
 
-    async def announce(self, standing: Standing) -> Standing:
+    async def announce(self, standing: Standing) -> None:
         """Tell everybody that a question is over."""
-        return await self._people.announce(standing)
+        await self._people.announce(standing)
 
-    async def tend(self, id: str) -> Standing | None:
-        """Do whatever is to be done about a question now; the question, if this has ended it."""
-        return await self._people.tend(id)
+    async def tend(self, id: str) -> None:
+        """Do whatever is to be done about a question now."""
+        await self._people.tend(id)
 
     async def cancel_of_task(self, task_id: str) -> int:
         """Cancel all open questions of a task; how many those were."""

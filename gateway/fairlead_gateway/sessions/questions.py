@@ -48,7 +48,7 @@ def _write(connection: Connection, channels: list[str], about: Standing, message
 async def announce(replica: Replica, standing: Standing) -> None:
     """Tell everybody that a question is over; should Redis be away, another replica does that a moment later."""
     try:
-        ended(replica, await replica.questions.announce(standing))
+        await replica.questions.announce(standing)
     except Unavailable as error:
         log.warning("end of a question not told yet", question=standing.id, why=error.message)
 
@@ -59,20 +59,5 @@ async def tend(replica: Replica, id: str) -> int | None:
 
     :raises Unavailable: Redis cannot be reached; it comes again.
     """
-    over = await replica.questions.tend(id)
-    if over is not None:
-        ended(replica, over)
+    await replica.questions.tend(id)
     return None
-
-
-def ended(replica: Replica, standing: Standing) -> None:
-    """Let the application, and backends, know what a question has come to."""
-    replica.events.emit(
-        f"question_{standing.ending}",
-        callback_id=standing.callback_id,
-        task_id=standing.asked.get("task_id"),
-        step=standing.asked.get("step"),
-        to=list(standing.to),
-        by=standing.response.get("by"),
-        proceed=standing.response.get("proceed"),
-    )
