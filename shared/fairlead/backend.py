@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias, Unpack
 
-from fairlead import devices, instances, presence, tasks
+from fairlead import instances, tasks
 from fairlead.asking import Asks
 from fairlead.batch import Batch
 from fairlead.confirmation import OnTimeout
-from fairlead.devices import DeviceId
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError, Unavailable
 from fairlead.events import Event
@@ -24,9 +22,10 @@ from fairlead.forms import Change
 from fairlead.hearing import Hearing, Replying
 from fairlead.history import PastConnection
 from fairlead.inbound import Inbound
-from fairlead.instances import STATE_TTL_SECONDS, Instance
+from fairlead.instances import STATE_TTL_SECONDS
+from fairlead.lookups import Lookups
 from fairlead.names import DURABLE_KINDS, Names, id_of
-from fairlead.presence import Answer, Member, OnlinePage, Query
+from fairlead.presence import Answer, Query
 from fairlead.publication import Sayable
 from fairlead.publisher import Publisher
 from fairlead.question import DEFAULT_POLICY, Policy
@@ -37,7 +36,6 @@ from fairlead.redis.shards import Shards, open_shards
 from fairlead.replies import Replies
 from fairlead.sends import Sends, service
 from fairlead.sent import Fate, Sent
-from fairlead.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +111,7 @@ async def _fate(answer: asyncio.Future[Sent]) -> Fate | FairleadError:
         return error
 
 
-class Backend(Sends[Sending], Questions):
+class Backend(Sends[Sending], Questions, Lookups):
     """Sends, asks people, and asks who is there."""
 
     def __init__(
@@ -213,14 +211,6 @@ class Backend(Sends[Sending], Questions):
 
     # -- tasks -----------------------------------------------------------------------------------
 
-    async def get_task(self, task_id: str | int) -> Task | None:
-        """A task as it stands; None where there is no such task, or not any more."""
-        return await self._ask(tasks.task_of(self._names, task_id))
-
-    async def is_cancelled(self, task_id: str | int) -> bool:
-        """Whether a task was cancelled; cheap enough to ask before every step."""
-        return await self._ask(tasks.is_cancelled(self._names, task_id))
-
     async def cancel_task(self, task_id: str | int, *, by: str) -> Sent:
         """
         Cancel a task in the name of a user (ASK-5): who watches it and all devices of its owner are told, and its
@@ -237,58 +227,6 @@ class Backend(Sends[Sending], Questions):
             await self._publisher.publish(*tasks.cancelled_notice(task.id, task.owner, task.cancelled_by, task.version))
         await self._asks.cancel_of_task(str(task_id))
         return sent
-
-    # -- who may come in, who is there -----------------------------------------------------------
-
-    async def grant_session(self, session_id: str, user_ids: Iterable[str]) -> None:
-        """Let users join a session."""
-        await self._ask(presence.grant_session(self._names, session_id, user_ids))
-
-    async def revoke_session(self, session_id: str, user_ids: Iterable[str]) -> None:
-        """Let users no longer join a session; who is in it stays."""
-        await self._ask(presence.revoke_session(self._names, session_id, user_ids))
-
-    async def online_users(self) -> set[str]:
-        """Users with at least one connection."""
-        return await self._ask(presence.online_users(self._names))
-
-    async def online_count(self) -> int:
-        """How many users have at least one connection."""
-        return await self._ask(presence.online_count(self._names))
-
-    async def online_page(self, cursor: str = "", limit: int = 1000) -> OnlinePage:
-        """
-        Some users with at least one connection, about *limit*, and what to ask the next page with.
-
-        :raises InvalidMessage: *cursor* is none that a page gave.
-        """
-        counts = await self._ask(presence.online_counts(self._names, cursor))
-        return await self._ask(presence.online_part(self._names, cursor, counts, limit))
-
-    async def iter_online(self) -> AsyncIterator[str]:
-        """Users with at least one connection, each once, page by page; for fleets with very many."""
-        cursor, is_first = "", True
-        while cursor or is_first:
-            users, cursor = await self.online_page(cursor)
-            is_first = False
-            for user in users:
-                yield user
-
-    async def last_seen(self, user_id: str) -> datetime | None:
-        """When a user was last connected: now if it is, None if not within the last thirty days."""
-        return await self._ask(presence.last_seen(self._names, user_id))
-
-    async def device_state(self, device_id: DeviceId) -> dict[str, Any] | None:
-        """The last `device_status` of a device, as its watchers got it; None if there was none for a month."""
-        return await self._ask(devices.device_state(self._names, device_id))
-
-    async def is_online(self, user_id: str) -> bool:
-        """Whether a user has a connection."""
-        return await self._ask(presence.is_online(self._names, user_id))
-
-    async def presence(self, channel: str) -> list[Member]:
-        """Connections that are in a channel now."""
-        return await self._ask(presence.members_of(self._names, channel))
 
     # -- what happens, and what clients say ------------------------------------------------------
 
@@ -315,19 +253,6 @@ class Backend(Sends[Sending], Questions):
         return await self._hearing.connection_history(user_id, count)
 
     # -- the state of instances --------------------------------------------------------------------
-
-    async def get_instance(self, instance_name: str) -> Instance:
-        """The document of an instance, and its version; version 0 and an empty one where there is none."""
-        return (await self._ask(instances.standing(self._names, instance_name))).instance()
-
-    async def list_active_instances(self) -> list[str]:
-        """Instances that somebody watches, on any replica, as of some seconds ago."""
-        return sorted(await self.instance_counts())
-
-    async def instance_counts(self) -> dict[str, int]:
-        """How many connections are in each instance, over all replicas, as of some seconds ago."""
-        alive = await self._ask(presence.replicas_alive(self._names))
-        return await self._ask(presence.instance_counts(self._names, alive))
 
     async def _change(self, channel: str, change: Change) -> Sent:
         sent = await self._publisher.publish(channel, change)

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Self, Unpack
 
-from fairlead import devices, instances, presence, tasks
+from fairlead import instances, tasks
 from fairlead.answers import Outcome
 from fairlead.batch import Batch
 from fairlead.confirmation import OnTimeout
-from fairlead.devices import DeviceId
 from fairlead.envelope import Envelope
 from fairlead.errors import FairleadError, Unavailable
 from fairlead.events import Event
 from fairlead.feeds import Wishes
 from fairlead.history import PastConnection
 from fairlead.inbound import Inbound
-from fairlead.instances import STATE_TTL_SECONDS, Instance
+from fairlead.instances import STATE_TTL_SECONDS
 from fairlead.names import DURABLE_KINDS, Names, id_of
-from fairlead.presence import Answer, Member, OnlinePage, Query
+from fairlead.presence import Answer, Query
 from fairlead.publication import Publications, Sayable
 from fairlead.question import DEFAULT_POLICY, Policy
 from fairlead.redis.patience import patiently_sync
@@ -33,10 +31,10 @@ from fairlead.sent import Fate, Sent
 from fairlead.sync_asking import SyncAsks
 from fairlead.sync_feeds import SyncFeed
 from fairlead.sync_hearing import SyncHearing
+from fairlead.sync_lookups import SyncLookups
 from fairlead.sync_publisher import SyncPublisher
 from fairlead.sync_questions import SyncQuestions
 from fairlead.sync_receipts import SyncReceipts
-from fairlead.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +83,7 @@ def _at_once(sent: Sent) -> Sent:
     return sent
 
 
-class SyncBackend(Sends[Sent], SyncQuestions):
+class SyncBackend(Sends[Sent], SyncQuestions, SyncLookups):
     """As `fairlead.backend.Backend`, blocking."""
 
     def __init__(
@@ -180,14 +178,6 @@ class SyncBackend(Sends[Sent], SyncQuestions):
 
     # -- tasks -----------------------------------------------------------------------------------
 
-    def get_task(self, task_id: str | int) -> Task | None:
-        """A task as it stands; None where there is no such task, or not any more."""
-        return self._ask(tasks.task_of(self._names, task_id))
-
-    def is_cancelled(self, task_id: str | int) -> bool:
-        """Whether a task was cancelled; cheap enough to ask before every step."""
-        return self._ask(tasks.is_cancelled(self._names, task_id))
-
     def cancel_task(self, task_id: str | int, *, by: str) -> Sent:
         """As `fairlead.backend.Backend.cancel_task`."""
         change = tasks.cancel(self._names, task_id, by, sender=self._sender)
@@ -197,53 +187,6 @@ class SyncBackend(Sends[Sent], SyncQuestions):
             self._publisher.publish(*tasks.cancelled_notice(task.id, task.owner, task.cancelled_by, task.version))
         self._asks.cancel_of_task(str(task_id))
         return sent
-
-    # -- who may come in, who is there -----------------------------------------------------------
-
-    def grant_session(self, session_id: str, user_ids: Iterable[str]) -> None:
-        """Let users join a session."""
-        self._ask(presence.grant_session(self._names, session_id, user_ids))
-
-    def revoke_session(self, session_id: str, user_ids: Iterable[str]) -> None:
-        """Let users no longer join a session; who is in it stays."""
-        self._ask(presence.revoke_session(self._names, session_id, user_ids))
-
-    def online_users(self) -> set[str]:
-        """Users with at least one connection."""
-        return self._ask(presence.online_users(self._names))
-
-    def online_count(self) -> int:
-        """How many users have at least one connection."""
-        return self._ask(presence.online_count(self._names))
-
-    def online_page(self, cursor: str = "", limit: int = 1000) -> OnlinePage:
-        """As `Backend.online_page`."""
-        counts = self._ask(presence.online_counts(self._names, cursor))
-        return self._ask(presence.online_part(self._names, cursor, counts, limit))
-
-    def iter_online(self) -> Iterator[str]:
-        """Users with at least one connection, each once, page by page; for fleets with very many."""
-        cursor, is_first = "", True
-        while cursor or is_first:
-            users, cursor = self.online_page(cursor)
-            is_first = False
-            yield from users
-
-    def last_seen(self, user_id: str) -> datetime | None:
-        """When a user was last connected: now if it is, None if not within the last thirty days."""
-        return self._ask(presence.last_seen(self._names, user_id))
-
-    def device_state(self, device_id: DeviceId) -> dict[str, Any] | None:
-        """The last `device_status` of a device, as its watchers got it; None if there was none for a month."""
-        return self._ask(devices.device_state(self._names, device_id))
-
-    def is_online(self, user_id: str) -> bool:
-        """Whether a user has a connection."""
-        return self._ask(presence.is_online(self._names, user_id))
-
-    def presence(self, channel: str) -> list[Member]:
-        """Connections that are in a channel now."""
-        return self._ask(presence.members_of(self._names, channel))
 
     # -- what happens, and what clients say ------------------------------------------------------
 
@@ -270,19 +213,6 @@ class SyncBackend(Sends[Sent], SyncQuestions):
         return self._hearing.connection_history(user_id, count)
 
     # -- the state of instances --------------------------------------------------------------------
-
-    def get_instance(self, instance_name: str) -> Instance:
-        """The document of an instance, and its version; version 0 and an empty one where there is none."""
-        return self._ask(instances.standing(self._names, instance_name)).instance()
-
-    def list_active_instances(self) -> list[str]:
-        """Instances that somebody watches, on any replica, as of some seconds ago."""
-        return sorted(self.instance_counts())
-
-    def instance_counts(self) -> dict[str, int]:
-        """How many connections are in each instance, over all replicas, as of some seconds ago."""
-        alive = self._ask(presence.replicas_alive(self._names))
-        return self._ask(presence.instance_counts(self._names, alive))
 
     def _fold(self, instance_name: str) -> None:
         try:
