@@ -3,7 +3,8 @@
 import os
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
 
 import fairlead
 
@@ -17,11 +18,17 @@ async def lifespan(app):
 
 
 app = FastAPI(lifespan=lifespan)
+STATUS = {"not_found": 404, "conflict": 409, "rate_limited": 429, "unavailable": 503}
+
+
+@app.exception_handler(fairlead.FairleadError)
+async def refused(request, error: fairlead.FairleadError):
+    return JSONResponse({"detail": error.message}, STATUS.get(error.code, 422))
 
 
 @app.post("/orders/{order}/refund")
 async def refund(order: str, approver: str) -> fairlead.UserConfirmation:
-    key = f"refund {order}"  # whoever calls again, anywhere, waits for the same answer
+    key = f"refund {order}"  # who calls again, anywhere, waits for the same answer; of somebody else: Conflict
     return await fl.ask(approver, f"Refund order {order}?", on_timeout="stop", timeout=60, idempotency_key=key)
 
 
@@ -32,9 +39,6 @@ async def begin(approver: str, message: str) -> fairlead.Asked:
 
 @app.get("/questions/{callback_id}")
 async def outcome(callback_id: str, response: Response, wait: float = 25) -> fairlead.UserConfirmation | None:
-    try:
-        answer = await fl.answer_to(callback_id, wait_seconds=min(wait, 25))
-    except fairlead.NotFound as error:
-        raise HTTPException(404, error.message) from error
+    answer = await fl.answer_to(callback_id, wait_seconds=min(wait, 25))
     response.status_code = 200 if answer else 202
     return answer

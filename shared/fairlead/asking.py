@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead import asks, talks
-from fairlead.asks import Standing, ended, known
+from fairlead.asks import Standing, ended, known, unknown_outcome
 from fairlead.confirmation import Asked, UserConfirmation
 from fairlead.copies import sure
 from fairlead.errors import NotFound, Unavailable
@@ -78,7 +78,7 @@ class Asks:
         if standing.state == "pending":
             standing = await self._wait(standing, standing.left_seconds + self._timeout_seconds)
             if standing.state == "pending":
-                raise Unavailable("the outcome of the question is not known; ask again under the same key")
+                raise unknown_outcome(standing)
         return confirmation(standing, on_timeout)
 
     async def begin(self, question: Question) -> Asked:
@@ -99,7 +99,7 @@ class Asks:
             longest = standing.left_seconds + self._timeout_seconds
             standing = await self._wait(standing, min(wait_seconds, longest))
             if standing.state == "pending" and wait_seconds >= longest:
-                raise Unavailable("the outcome of the question is not known; look again")
+                raise unknown_outcome(standing)
         return None if standing.state == "pending" else confirmation(standing, on_timeout)
 
     async def cancel(self, callback_id: str) -> bool:

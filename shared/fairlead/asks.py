@@ -29,6 +29,9 @@ MARGIN_SECONDS: Final = 0.01
 MAX_PENDING: Final = 50
 """Questions that one user or role may have to answer at once."""
 
+CANCELLED: Final = -1
+"""What `enlist` answers for a task that has been cancelled: nobody is asked for it any more."""
+
 MAX_OF_TASK: Final = 1000
 
 _ASK: Final = load("ask")
@@ -178,8 +181,8 @@ def _settle(
 
 
 def enlist(names: Names, channel: str, id: str, left_ms: int) -> Call:
-    """Write it down among the questions of a user, role or task; answers 0 when those are too many."""
-    return _ENLIST, [names.asks(channel)], (id, left_ms, limit_of(channel))
+    """Write it down among the questions of a user, role or task; answers 0 when those are too many, or `CANCELLED`."""
+    return _ENLIST, [names.asks(channel), names.state(channel)], (id, left_ms, limit_of(channel))
 
 
 def limit_of(channel: str) -> int:
@@ -234,6 +237,13 @@ def ended(before: Standing, reply: Any) -> Standing | None:
         is_next = found.before[:1] == (before.secret,)
         return before._replace(state=cast(State, found.before[1]) if is_next else "forgotten", told=True)
     return None if found.state == "pending" else found._replace(asked=before.asked)
+
+
+def unknown_outcome(standing: Standing) -> Unavailable:
+    """Redis has not said what became of a question since its deadline."""
+    return Unavailable(
+        "redis does not say what became of the question; answer_to(callback_id) will", callback_id=standing.callback_id
+    )
 
 
 def known(found: Standing) -> Standing:

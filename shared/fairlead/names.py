@@ -158,7 +158,11 @@ class Names:
 
     def task(self, task_id: str) -> str:
         """Hash of what is known of a task: its fields as JSON, and ours, which begin with ``@``."""
-        return self.pubsub(f"task:{task_id}") + ":state"
+        return self.state(f"task:{task_id}")
+
+    def state(self, channel: str) -> str:
+        """Hash of the state behind a channel, where it has one."""
+        return self.pubsub(channel) + ":state"
 
     def tasks_due(self, task_id: str) -> str:
         """Sorted set: running tasks of the same partition as this one, by when to look whether one has stalled (ms)."""

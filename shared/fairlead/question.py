@@ -14,7 +14,7 @@ from fairlead.codec import bounded, from_json, to_json
 from fairlead.confirmation import Choice, Escalation, Feedback, OnTimeout, Severity, TaskStepResult
 from fairlead.errors import InvalidJson, InvalidMessage
 from fairlead.fields import checked_schema
-from fairlead.names import channel, checked_id
+from fairlead.names import KINDS, channel, checked_id
 
 MIN_SECONDS: Final = 1.0
 MAX_SECONDS: Final = 24 * 3600.0
@@ -143,16 +143,16 @@ def free_question(
     return _question([to] if isinstance(to, str) else to, message, policy, task, None, result, **wording)
 
 
-def split(callback_id: str) -> tuple[str, str]:
+def split(callback_id: object) -> tuple[str, str]:
     """Id and secret; both empty for what is no callback id."""
-    id_, _, secret = callback_id.partition(".")
+    id_, _, secret = callback_id.partition(".") if isinstance(callback_id, str) else ("", "", "")
     return (id_, secret) if len(id_) == 32 and id_.isascii() and id_.isalnum() and secret else ("", "")
 
 
 def responder_channels(responders: Iterable[str]) -> tuple[str, ...]:
     """``42`` as ``user:42``, ``role:ops`` as it is; each once, in their order."""
-    if isinstance(responders, str):
-        raise InvalidMessage("responders are a list of user ids and role:<role>, not a string")
+    if isinstance(responders, str) or not isinstance(responders, Iterable):
+        raise InvalidMessage("responders are a list of user ids and role:<role>")
     found = dict.fromkeys(_responder(one) for one in responders)
     if not 0 < len(found) <= MAX_RESPONDERS:
         raise InvalidMessage(f"a question has 1-{MAX_RESPONDERS} responders")
@@ -225,6 +225,8 @@ def _responder(one: object) -> str:
     kind, colon, name = one.partition(":") if isinstance(one, str) else ("", "", "")
     if kind in ("role", "user") and colon:
         return channel(kind, name)
+    if colon and kind.lower() in KINDS:
+        raise InvalidMessage(f"{kind[:32]}: cannot be asked; say a user id, user:<id> or role:<role>")
     return f"user:{checked_id(one, 'a responder')}"
 
 
@@ -296,9 +298,9 @@ def _seconds(value: object) -> float:
 
 
 def _text(what: str, value: object) -> str:
-    if isinstance(value, str):
+    if isinstance(value, str) and value.strip():
         return value
-    raise InvalidMessage(f"{what} must be a string")
+    raise InvalidMessage(f"{what} must be a string, and say something")
 
 
 def _one_of(what: str, value: object, allowed: Sequence[str]) -> None:

@@ -133,7 +133,7 @@ class Sent:
     def __repr__(self) -> str:
         if not isinstance(self._fate, Fate):
             return f"Sent(id={self._id!r}, {self._fate or 'waiting'!r})"
-        facts = ", ".join(f"{name}={value!r}" for name, value in self._fate._asdict().items())
+        facts = ", ".join(f"{name}={value!r}" for name, value in self._fate._asdict().items() if name != "is_due")
         return f"Sent(id={self._id!r}, {facts}, status={self.status!r})"
 
     def _facts(self) -> tuple[object, ...]:

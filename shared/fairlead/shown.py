@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from fairlead.asks import Standing
 from fairlead.confirmation import Asked, OnTimeout, Unanswered, UserConfirmation
@@ -52,10 +52,14 @@ def closed_message(standing: Standing) -> dict[str, Any]:
     }
 
 
+_TOLD_THE_ANSWER: Final = ("accepted", "duplicate", "already_answered")
+"""Of whoever has the secret and is among the responders; others learn nothing, not even that there is an answer."""
+
+
 def ack_message(callback_id: str, status: str, standing: Standing | None, faults: Sequence[Fault]) -> dict[str, Any]:
     """What whoever answered is told; of an answer that counts, which it is, and who gave it."""
     ack: dict[str, Any] = {"type": "confirm_ack", "callback_id": callback_id, "status": status}
-    if standing is not None and standing.state == "answered" and status != "forbidden":
+    if standing is not None and standing.state == "answered" and status in _TOLD_THE_ANSWER:
         said = standing.response
         ack["answer"] = {key: said[key] for key in ("proceed", "choice", "by")} | {"at": moment(standing.at)}
     if faults:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from redis.exceptions import RedisError
 
 from fairlead import asks, talks
-from fairlead.asks import Standing, ended, known
+from fairlead.asks import Standing, ended, known, unknown_outcome
 from fairlead.confirmation import Asked, UserConfirmation
 from fairlead.copies import sure
 from fairlead.errors import FairleadError, NotFound, Unavailable
@@ -57,7 +57,7 @@ class SyncAsks:
             if standing.state == "pending":
                 standing = self._wait(standing, standing.left_seconds + self._timeout_seconds, replies)
             if standing.state == "pending":
-                raise Unavailable("the outcome of the question is not known; ask again under the same key")
+                raise unknown_outcome(standing)
             return confirmation(standing, on_timeout)
 
     def begin(self, question: Question) -> Asked:
@@ -73,7 +73,7 @@ class SyncAsks:
                 longest = standing.left_seconds + self._timeout_seconds
                 standing = self._wait(standing, min(wait_seconds, longest), replies)
             if standing.state == "pending" and wait_seconds >= longest:
-                raise Unavailable("the outcome of the question is not known; look again")
+                raise unknown_outcome(standing)
         return None if standing.state == "pending" else confirmation(standing, on_timeout)
 
     def cancel(self, callback_id: str) -> bool:

@@ -95,6 +95,9 @@ def opening(names: Names, question: Question, reply: str, sender: str) -> Talk[S
     if standing.state != "pending":
         yield Step(commands=_unlisted(names, standing))
         return standing
+    if question.task_id and heard.replies[-1] == asks.CANCELLED:
+        _, found = yield from closing(names, question.id, standing.secret)
+        return standing if found is None else found._replace(asked=standing.asked)
     if standing.said:
         return standing
     full = [channel for channel, listed in zip(lists, heard.replies[1:], strict=True) if not listed]

@@ -149,3 +149,28 @@ async def test_backends_hear_what_is_asked_and_what_comes_of_it(fleet: list[Repl
     assert asked["callback_id"].startswith(first.facts["question"])
     assert (first.facts["task_id"], first.facts["by"], first.facts["proceed"]) == ("t-9", "jon", True)
     assert sorted(event.name for event in heard) == sorted([*wanted, "question_asked"])
+
+
+async def test_nobody_is_asked_for_a_task_that_was_cancelled(fleet: list[Replica], backend: Backend) -> None:
+    await backend.update_task("t-gone", status="running", owner="kim")
+    await backend.cancel_task("t-gone", by="kim")
+    async with connected(fleet[0].url, "kim") as kim:
+        confirmation = await backend.notify_user(STEP, "kim", "t-gone", 1)
+        pending = (await kim.ask("list_confirms"))["confirms"]
+
+    assert (confirmation.proceed, confirmation.status, pending) == (False, "cancelled", [])
+    assert not [frame for frame in kim.frames if frame["type"] == "task_step_result"]
+
+
+async def test_who_guesses_a_key_learns_nothing_of_the_answer(fleet: list[Replica], backend: Backend) -> None:
+    async with connected(fleet[0].url, "lea") as lea, connected(fleet[1].url, "mallory") as mallory:
+        async with waiting(backend.ask("lea", "Refund?", idempotency_key="refund 7")) as answer:
+            asked = await question(lea)
+            await lea.ask("confirm", callback_id=asked["callback_id"], proceed=False)
+            await asyncio.wait_for(answer, 2)
+        guessed = asked["callback_id"].partition(".")[0] + ".guessed"
+        unknown = await mallory.ask("confirm", callback_id=guessed, proceed=True)
+        forbidden = await mallory.ask("confirm", callback_id=asked["callback_id"], proceed=True)
+
+    assert (unknown["status"], forbidden["status"]) == ("unknown", "forbidden")
+    assert "answer" not in unknown and "answer" not in forbidden

@@ -456,11 +456,14 @@ async def progress(run: Run, redis: Redis) -> None:
 
 
 async def enlist(run: Run, redis: Redis) -> None:
-    key = NAMES.asks("user:42")
+    key, state = NAMES.asks("task:42"), NAMES.task("42")
     await redis.zadd(key, {"forgotten": 1})
-    assert [await run("enlist", [key], (id, 60_000, 2)) for id in ("q1", "q2", "q3", "q1")] == [1, 1, 0, 1]
+    await redis.hset(state, "status", '"running"')
+    assert [await run("enlist", [key, state], (id, 60_000, 2)) for id in ("q1", "q2", "q3", "q1")] == [1, 1, 0, 1]
     assert sorted(await redis.zrange(key, 0, -1)) == [b"q1", b"q2"]
     assert 60_000 < await redis.pttl(key) <= 120_000
+    await redis.hset(state, "status", '"cancelled"')
+    assert await run("enlist", [key, state], ("q1", 60_000, 2)) == -1
 
 
 TASK = (*NAMES.of_durable("task:t"), NAMES.task("t"), NAMES.tasks_due("t"))

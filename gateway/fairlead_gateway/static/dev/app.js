@@ -17,7 +17,7 @@ const short = (id) => (id && id.length > 13 ? `${id.slice(0, 4)}…${id.slice(-8
 function afterClose(code, reason, attempt) {
   const backoff = Math.random() * Math.min(20_000, 500 * 2 ** attempt);
   if (code === 4401) return { wait: backoff, renew: true };
-  if ((code >= 4000 && code < 4100) || [4403, 4429].includes(code)) return { stop: true };
+  if ((code >= 4000 && code < 4100) || code === 4403) return { stop: true };
   if (code >= 4200 && code < 4300) return { wait: Number(/\d+/.exec(reason)?.[0] ?? 0) };
   return { wait: backoff };
 }
@@ -311,6 +311,9 @@ const HEARD = {
   },
   session_left(seat, frame) {
     seat.event(`${frame.user_id} left`);
+  },
+  user_status_update(seat, frame) {
+    seat.event(`${frame.user_id} is ${frame.status}`);
   },
   epoch_changed(seat, frame) {
     seat.stand(frame.channel, frame);
