@@ -61,17 +61,23 @@ class TaskStates:
         return query.read(await asyncio.gather(*(self._lane.call(*command) for command in query.commands)))
 
     async def current(self, user_id: str) -> list[str]:
-        """The tasks of a user that go on, are about to begin, or have ended lately; the latest first."""
+        """
+        The tasks of a user that go on, are about to begin, or have ended lately; the latest first.
+
+        Being among those that were said to be a user's is no leave to hear one: it may have had another owner, who
+        stays, or have got one since.
+        """
         key = self._names.tasks(user_id)
         flat = await self._lane.call("ZRANGE", key, 0, -1, "REV", "WITHSCORES")
         known = {task.decode(): int(score) for task, score in zip(flat[::2], flat[1::2], strict=True)}
         if not known:
             return []
-        asked = [self._lane.call("HMGET", self._names.task(task), "status", "@at") for task in known]
+        asked = [self._lane.call("HMGET", self._names.task(task), "status", "@at", "@owner") for task in known]
         (seconds, _), *states = await asyncio.gather(self._lane.call("TIME"), *asked)
         now_ms = int(seconds) * 1000
         found = {
-            task: is_current(status, at, known[task], now_ms) for task, (status, at) in zip(known, states, strict=True)
+            task: owner in (None, user_id.encode()) and is_current(status, at, known[task], now_ms)
+            for task, (status, at, owner) in zip(known, states, strict=True)
         }
         if gone := [task for task, current in found.items() if not current]:
             self._lane.call("ZREM", key, *gone)

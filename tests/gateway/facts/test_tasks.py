@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 import fairlead
+from fairlead.errors import Conflict
 from fairlead.names import Names
 from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.facts.tasks import COMING_MS, SHOWN_MS, Silence, TaskStates, is_current, silence
@@ -85,3 +86,15 @@ async def test_the_current_tasks_of_a_user_come_the_latest_first_and_the_others_
     assert await states.current("42") == ["new", "old"]
     assert await states.current("43") == []
     assert await redis.zrange(key, 0, -1) == [b"old", b"new"]
+
+
+async def test_what_has_another_owner_is_not_among_the_tasks_of_a_user(
+    states: TaskStates, fl: fairlead.Backend, redis: Redis, names: Names
+) -> None:
+    await fl.update_task("t", owner="43", message="for 43 alone")
+    with pytest.raises(Conflict):
+        await fl.update_task("t", owner="42")
+
+    assert await states.current("42") == []
+    assert await states.current("43") == ["t"]
+    assert await redis.exists(names.tasks("42")) == 0

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import fairlead
+from fairlead.errors import Conflict
 from fairlead.names import Names
 from fairlead_gateway import WebSocketManager
 from fairlead_gateway.edge.protocol import WebSocketProtocol
@@ -52,6 +53,24 @@ async def test_the_current_tasks_come_first_and_then_what_changes(gateway: Gatew
     assert {f"task:{first}", f"task:{second}"} < set(client.greeting["channels"])
     assert (change["task_id"], change["progress"]) == (first, 20)
     assert await client.heard() == []
+
+
+async def test_who_is_named_the_owner_of_what_is_somebody_elses_hears_nothing_of_it(
+    gateway: Gateway, fl: fairlead.Backend
+) -> None:
+    user, task = new_user(), new_task()
+    watching = await monitor(gateway, user)
+    await fl.update_task(task, owner=new_user(), message="for the owner alone")
+
+    with pytest.raises(Conflict):
+        await fl.update_task(task, owner=user)
+    late = await monitor(gateway, user)
+    await fl.update_task(own := new_task(), owner=user)
+
+    assert f"task:{task}" not in late.greeting["channels"]
+    for client in (watching, late):
+        assert (await client.hear("task_update"))["task_id"] == own
+        assert all(message["task_id"] == own for message in await client.heard())
 
 
 async def test_a_task_that_begins_later_appears_by_itself(gateway: Gateway, fl: fairlead.Backend) -> None:
