@@ -20,11 +20,15 @@ async def cancel(replica: Replica, task_id: str, by: str) -> Sent:
     """
     change = tasks.cancel(replica.names, task_id, by, sender=f"user:{by}")
     sent = await replica.publisher.publish(tasks.task_channel(task_id), change)
-    task = await replica.task_states.ask(task_id)
-    if task is not None and task.owner and task.cancelled_by:
-        notice = tasks.cancelled_notice(task_id, task.owner, task.cancelled_by, task.version)
-        await replica.publisher.publish(*notice)
-    await replica.questions.cancel_of_task(task_id)
-    if not sent.duplicate:
-        replica.events.emit("task_cancelled", task_id=task_id, user_id=by, owner=task.owner if task else None)
+    task = None
+    try:
+        task = await replica.task_states.ask(task_id)
+        if task is not None and task.owner and task.cancelled_by:
+            notice = tasks.cancelled_notice(task_id, task.owner, task.cancelled_by, task.version)
+            await replica.publisher.publish(*notice)
+        await replica.questions.cancel_of_task(task_id)
+    finally:
+        # Now or never, since doing it again is a duplicate, of which backends are not told.
+        if not sent.duplicate:
+            replica.events.emit("task_cancelled", task_id=task_id, user_id=by, owner=task.owner if task else None)
     return sent

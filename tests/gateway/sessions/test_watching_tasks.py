@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 import fairlead
+from fairlead.errors import Unavailable
 from fairlead_gateway.pool.formats import MSGPACK_SUBPROTOCOL
 from tests.gateway.running import Client, Gateway, new_session, new_user, serving, settings_for
 from tests.support.replica import token
@@ -253,6 +254,26 @@ async def test_the_questions_of_a_cancelled_task_are_closed(gateway: Gateway, fl
 
     assert (await client.hear("confirm_closed"))["status"] == "cancelled"
     assert (await asyncio.wait_for(asking, 5)).status == "cancelled"
+
+
+async def test_backends_are_told_of_an_end_that_was_left_half_done(
+    gateway: Gateway, fl: fairlead.Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, user = new_task(), new_user()
+    await fl.update_task(task, owner=user)
+    client = await person(gateway, user)
+
+    async def away(task_id: str) -> int:
+        raise Unavailable("redis cannot be reached")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(gateway.manager._parts.replica.questions, "cancel_of_task", away)
+        first = await client.ask("cancel", task_id=task)
+    again = await client.ask("cancel", task_id=task)
+
+    assert (first["code"], again["status"], again["duplicate"]) == ("unavailable", "cancelled", True)
+    (event,) = gateway.told("task_cancelled", task_id=task)
+    assert (event["user_id"], event["owner"]) == (user, user)
 
 
 async def test_an_embedding_application_says_the_same(gateway: Gateway, fl: fairlead.Backend) -> None:
