@@ -135,7 +135,8 @@ def settle(replica: Replica, greeting: Greeting) -> None:
     connection.tell_news()
     replica.events.emit("connection", connection_id=connection.id, user_id=connection.user_id)
     if greeting.is_asked:
-        replica.tasks.start(questions.show_again(replica, connection), name="open questions")
+        channels = questions.asked_of(connection)
+        replica.tasks.start(questions.show_again(replica, connection, channels), name="open questions")
     # A task may have begun after the others were asked for, and before the user's channel was heard.
     replica.monitors.look(replica, connection.user_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -24,25 +25,35 @@ def asked_of(connection: Connection) -> list[str]:
     return [channel for channel in seating.own_channels(connection) if kind_of(channel) in ("user", "role")]
 
 
-async def show_again(replica: Replica, connection: Connection) -> None:
-    """Show a connection the questions that are open when it comes; whoever has seen one knows it by its callback id."""
-    channels = asked_of(connection)
+async def show_again(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:
+    """
+    Show a connection the questions that are open in *channels* when it comes to these.
+
+    Whoever has seen one knows it by its callback id.
+    """
     try:
         found = await replica.questions.open_of(channels)
-        for standing in found:
-            _write(connection, channels, standing, question_message(standing), "ask")
+        _write(connection, [_frame(connection, channels, one, question_message(one), "ask") for one in found])
         # That one of them is over may have been told while it was on its way here, and so before it was shown.
-        for standing in await replica.questions.looked_at(one.id for one in found):
-            if standing.state != "pending":
-                _write(connection, channels, standing, closed_message(standing), "closed")
+        looked = await replica.questions.looked_at(one.id for one in found)
+        over = [one for one in looked if one.state != "pending"]
+        _write(connection, [_frame(connection, channels, one, closed_message(one), "closed") for one in over])
     except Unavailable as error:
         log.warning("questions not shown again", connection_id=connection.id, why=error.message)
 
 
-def _write(connection: Connection, channels: list[str], about: Standing, message: dict[str, Any], what: str) -> None:
+def _frame(
+    connection: Connection, channels: Sequence[str], about: Standing, message: dict[str, Any], what: str
+) -> bytes:
     channel = next(channel for channel in channels if channel in about.to)
-    envelope = push(message, channel, message_id=f"{what}:{about.round}")
-    connection.write(finish(envelope.frame, connection.format))
+    return finish(push(message, channel, message_id=f"{what}:{about.round}").frame, connection.format)
+
+
+def _write(connection: Connection, frames: Sequence[bytes]) -> None:
+    if frames:
+        # However many there are, they are no fault of a client who reads slowly.
+        connection.socket.make_room(sum(map(len, frames)))
+        connection.write(b"".join(frames))
 
 
 async def announce(replica: Replica, standing: Standing) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+import fairlead
+from fairlead.asks import MAX_PENDING
 from fairlead.names import Names
 from fairlead.question import split
-from tests.gateway.running import Client, Gateway, Message, new_user
+from tests.gateway.patience import until
+from tests.gateway.running import Client, Gateway, Message, new_user, serving, settings_for
 from tests.support.replica import token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -195,3 +199,27 @@ async def test_a_question_for_nobody_here_reaches_nobody_here(gateway: Gateway) 
     async with asking(gateway, new_user()), asking(gateway, "role:nobody"):
         await asyncio.sleep(0.1)
         assert await eve.heard() == []
+
+
+async def test_who_reads_slowly_is_shown_however_many_questions_there_are(redis_url: str) -> None:
+    user, role, text = new_user(), f"r-{new_user()}", "x" * 31_000
+    settings = settings_for(redis_url, max_outbox_bytes=100_000)
+    async with serving(settings) as own, fairlead.connect(redis_url, prefix=settings.prefix) as fl:
+        for to in (user, f"role:{role}"):
+            for _ in range(MAX_PENDING):
+                await fl.begin_ask(to, text)
+        slow = socket.create_connection(("127.0.0.1", own.port))
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        slow.setblocking(False)
+        client = await own.connect(bearer=token(user, role=role), sock=slow, max_queue=1, max_size=None)
+        client.socket.transport.pause_reading()  # type: ignore[attr-defined]
+        (connection,) = own.manager._parts.replica.pool
+        waiting = connection.socket._transport.get_write_buffer_size
+        await until(lambda: waiting() > settings.max_outbox_bytes or own.told("disconnection"))
+        client.socket.transport.resume_reading()  # type: ignore[attr-defined]
+
+        shown = {(await client.hear("task_step_result"))["callback_id"] for _ in range(2 * MAX_PENDING)}
+        listed = (await client.ask("list_confirms"))["confirms"]
+
+        assert {one["callback_id"] for one in listed} == shown
+        assert own.told("disconnection") == []

@@ -10,6 +10,7 @@ from fairlead.shown import ack_message, question_message
 from fairlead_gateway.sessions import questions
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Confirm, ListConfirms
+from fairlead_gateway.sessions.voice import encode
 
 
 async def confirm(context: Context, frame: Confirm) -> None:
@@ -30,4 +31,7 @@ async def confirm(context: Context, frame: Confirm) -> None:
 async def list_confirms(context: Context, frame: ListConfirms) -> dict[str, Any]:
     """The questions that this user, or somebody of its role, has yet to answer; the most urgent first."""
     found = await context.replica.questions.open_of(questions.asked_of(context.connection))
-    return {"confirms": [question_message(standing) for standing in found]}
+    reply = {"confirms": [question_message(standing) for standing in found]}
+    # As for those that are shown to who connects.
+    context.connection.socket.make_room(2 * len(encode(reply)))
+    return reply
