@@ -223,3 +223,19 @@ async def test_who_reads_slowly_is_shown_however_many_questions_there_are(redis_
 
         assert {one["callback_id"] for one in listed} == shown
         assert own.told("disconnection") == []
+
+
+async def test_who_comes_to_a_role_is_shown_what_the_role_has_yet_to_answer(gateway: Gateway) -> None:
+    user, old, new = new_user(), f"r-{new_user()}", f"r-{new_user()}"
+    async with asking(gateway, user), asking(gateway, f"role:{old}"), asking(gateway, f"role:{new}"):
+        witness = await gateway.connect(bearer=token(new_user(), role=new))
+        wanted = await shown(witness)
+        client = await gateway.connect(bearer=token(user, role=old))
+        for _ in range(2):
+            await shown(client)
+
+        assert (await client.ask("refresh", token=token(user, role=new)))["ok"] is True
+        assert await shown(client) == wanted
+        assert (await confirm(client, wanted, proceed=True))["status"] == "accepted"
+        assert (await client.ask("refresh", token=token(user, role=new)))["ok"] is True
+        assert [one for one in await client.heard() if one["type"] == "task_step_result"] == []

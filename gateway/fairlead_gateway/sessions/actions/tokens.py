@@ -7,16 +7,19 @@ from typing import Any
 
 from fairlead import codes
 from fairlead.errors import Forbidden
-from fairlead_gateway.sessions import leaving, seating
+from fairlead_gateway.pool import Connection
+from fairlead_gateway.sessions import leaving, questions, seating
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Refresh
+from fairlead_gateway.sessions.replica import Replica
 
 
 async def refresh(context: Context, frame: Refresh) -> dict[str, Any]:
     """
     Take over the claims and the expiry of a new token of the same user; another user's ends the connection.
 
-    Channels that the new claims no longer allow are left, and named in the reply.
+    Channels that the new claims no longer allow are left, and named in the reply. What a new role has yet to answer is
+    shown.
     """
     replica, connection = context.replica, context.connection
     identity = await replica.verifier.identify(frame.token)
@@ -26,9 +29,16 @@ async def refresh(context: Context, frame: Refresh) -> dict[str, Any]:
     identity = identity.on_device(connection.identity.device_id)
     allows = replica.authorizer.allows
     lost = [name for name in connection.channels if not await allows(identity, "subscribe", name)]
+    before = questions.asked_of(connection)
     caught = await seating.become(replica, connection, identity)
     context.afterwards.append(partial(seating.go_on, replica, connection, caught))
+    if new := [name for name in questions.asked_of(connection) if name not in before]:
+        context.afterwards.append(partial(_show, replica, connection, new))
     leaving.forget_expiry(replica, connection)
     leaving.expect_expiry(replica, connection)
     seating.stand_up(replica, connection, lost)
     return {"expires_at": identity.expires_at, "removed": lost}
+
+
+def _show(replica: Replica, connection: Connection, channels: list[str]) -> None:
+    replica.tasks.start(questions.show_again(replica, connection, channels), name="open questions")
