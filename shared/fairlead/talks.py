@@ -177,7 +177,10 @@ def tending(names: Names, id: str) -> Talk[Standing | None]:
             yield Step(commands=[audited(names, standing, "escalated", to=" ".join(more))])
             standing = standing._replace(to=(*standing.to, *more), widened=standing.widened + 1, said=False)
         if not standing.said:
-            yield Step([_enlisted(names, channel, standing) for channel in _lists(standing)])
+            heard = yield Step([_enlisted(names, channel, standing) for channel in _lists(standing)])
+            if asks.CANCELLED in heard.replies:
+                _, found = yield from closing(names, id, standing.secret)
+                return found
         yield from _showing(names, standing, "system")
     return None
 

@@ -45,6 +45,21 @@ async def test_who_dies_while_asking_has_asked(world: World, steps: int) -> None
 
 
 @pytest.mark.parametrize("steps", STEPS)
+async def test_who_asks_about_a_cancelled_task_bothers_nobody(world: World, redis: Redis, steps: int) -> None:
+    question = asked("anna", "role:ops", task_id="t-1")
+    await redis.hset(world.names.task("t-1"), "status", '"cancelled"')
+    await world.drive(world.opening(question), steps=steps)
+
+    await world.sweep(question)
+
+    assert (await world.standing(question)).state == "cancelled"
+    for channel in ("user:anna", "role:ops"):
+        assert "shown" not in await world.dialogs(channel, question)
+        assert await world.listed(channel) == []
+    assert await world.listed("task:t-1") == []
+
+
+@pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("ending", ["answered", "cancelled"])
 async def test_who_dies_while_ending_it_has_ended_it(world: World, steps: int, ending: str) -> None:
     question, reply = asked("anna", "role:ops", task_id="t-1"), world.names.replies("w1")
