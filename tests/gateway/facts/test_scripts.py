@@ -554,6 +554,14 @@ async def find(run: Run, redis: Redis) -> None:
     assert found == [b"envelope 100", b"envelope 99", b"envelope 1", None, None, None]
     assert await run("find", (log, seen), ("m-1", 64)) is None, "looked for among the latest only"
 
+    async def looks() -> int:
+        return int((await redis.info("commandstats"))["cmdstat_xrevrange"]["calls"])
+
+    await redis.zadd(seen, {f"m-{offset}": offset for offset in range(1, 101)})
+    before = await looks()
+    assert await run("find", (log, seen), ("never", 1000)) is None
+    assert await looks() == before, "not looked for where the window knows all that there are"
+
 
 SCENES = {
     scene.__name__: scene

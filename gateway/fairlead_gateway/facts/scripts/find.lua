@@ -8,6 +8,10 @@ if offset then
   local at = redis.call('XRANGE', KEYS[1], offset .. '-0', offset .. '-0')[1]
   return at and at[2][2] == ARGV[1] and at[2][4] or nil
 end
+if redis.call('ZCARD', KEYS[2]) >= redis.call('XLEN', KEYS[1]) then
+  -- The window knows the latest, without a hole: here all that there are, so that nobody makes us look for nothing.
+  return nil
+end
 local together, before = 32, '+'
 for _ = 1, ARGV[2], together do
   local some = redis.call('XREVRANGE', KEYS[1], before, '-', 'COUNT', together)
