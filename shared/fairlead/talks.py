@@ -164,7 +164,8 @@ def tending(names: Names, id: str) -> Talk[Standing | None]:
     record = asks.record(names, id)
     heard = yield Step([asks.look(record, wholly=True)])
     _, standing = asks.settled(id, heard.replies[0])
-    if standing is None:
+    if standing is None or not standing.asked:
+        # Forgotten, or damaged past what anybody could be shown.
         yield Step(commands=[("ZREM", record.due, id)])
     elif standing.is_news:
         return (yield from announcing(names, standing))

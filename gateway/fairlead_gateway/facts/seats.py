@@ -175,6 +175,14 @@ class Seats:
             # Among several Redis the one of a channel may be away: then whoever sweeps must find it written down.
             self._hold(connection_id, user_id, all_channels)
 
+    async def people_in(self, session: str) -> int:
+        """
+        How many people are in *session*, a channel, on all replicas.
+
+        :raises Unavailable: Redis cannot be reached.
+        """
+        return int(await self._lane.call("HLEN", self._names.people(session)))
+
     async def who_is_in(self, channel: str) -> list[Member]:
         """Connections in *channel*, those of dead replicas left out."""
         return [stay.member for stay in await self.stays_in(channel)]

@@ -23,6 +23,9 @@ from fairlead_gateway.sessions.replica import Replica
 EPHEMERAL: Final = (Caught(Position(0, ""), None, []), Caught(Position(0, ""), False, []))
 """Where a channel without offsets stands: for who asked for nothing, and for who wanted to recover."""
 
+STATES_TOGETHER: Final = 8
+"""States read at once for one client, each of which may have a megabyte."""
+
 ONES_OWN: Final = ("user", "connection", "broadcast", "role")
 """Kinds of channel that belong to a connection, and that nobody can ask for."""
 
@@ -85,7 +88,8 @@ async def catch_up(replica: Replica, channels: Sequence[str], recover: Recover) 
     Where *channels* stand, and what was missed since the positions in *recover*: of each all of it, or nothing.
 
     Nothing of a channel, too, with which all of them together would be more than `MAX_REPLAY_BYTES`. Where a channel
-    has a state and it was not recovered, the state of now stands for what was missed: what comes later changes it.
+    has a state and it was not recovered, the state of now stands for what was missed: what comes later changes it. If
+    that would be too much as well, the client is told to load it, by ``recovered: false``.
     """
     tracks = replica.tracks
     found: dict[str, Caught] = {}
@@ -101,10 +105,18 @@ async def catch_up(replica: Replica, channels: Sequence[str], recover: Recover) 
                 left -= size
         found[channel] = caught
     stated = [name for name, one in found.items() if not one.recovered and kind_of(name) in replica.states]
-    for name, frame in zip(stated, await asyncio.gather(*(state_of(replica, name) for name in stated)), strict=True):
-        if frame:
-            found[name] = found[name]._replace(missed=[Outgoing(frame)])
+    for start in range(0, len(stated), STATES_TOGETHER):
+        some = stated[start : start + STATES_TOGETHER]
+        for name, frame in zip(some, await asyncio.gather(*(state_of(replica, name) for name in some)), strict=True):
+            left -= len(frame)
+            if frame:
+                fits = left >= 0
+                found[name] = found[name]._replace(missed=[Outgoing(frame)]) if fits else _untold(found[name])
     return found
+
+
+def _untold(caught: Caught) -> Caught:
+    return caught._replace(recovered=False, missed=[])
 
 
 async def state_of(replica: Replica, channel: str) -> bytes:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 import fairlead
 from fairlead.asks import MAX_PENDING
@@ -239,3 +240,20 @@ async def test_who_comes_to_a_role_is_shown_what_the_role_has_yet_to_answer(gate
         assert (await confirm(client, wanted, proceed=True))["status"] == "accepted"
         assert (await client.ask("refresh", token=token(user, role=new)))["ok"] is True
         assert [one for one in await client.heard() if one["type"] == "task_step_result"] == []
+
+
+async def test_a_question_that_somebody_damaged_harms_no_other(gateway: Gateway, redis_url: str) -> None:
+    user, names = new_user(), Names(gateway.manager.settings.prefix)
+    client = await gateway.connect(user)
+    async with asking(gateway, user):
+        damaged = await shown(client)
+        async with Redis.from_url(redis_url) as redis:
+            await redis.hdel(names.ask(split(damaged)[0]), "asked")
+        async with asking(gateway, user, idempotency_key=user):
+            whole = await shown(client)
+
+            reply = await client.ask("list_confirms")
+            lost = await client.ask("confirm", callback_id=damaged, proceed=True)
+
+    assert [one["callback_id"] for one in reply["confirms"]] == [whole]
+    assert lost["type"] == "confirm_ack"

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from fairlead.errors import Conflict
 from fairlead.instances import FOLD_BYTES, FOLD_PATCHES
 from fairlead.names import Names
+from fairlead_gateway.sessions import seating
 from tests.gateway.running import Gateway, Message, new_session, serving, settings_for
 from tests.support.replica import token
 
@@ -261,3 +262,20 @@ async def test_without_offsets_it_works_the_same(redis_url: str, name: str) -> N
         patch = await client.hear("patch")
         assert said(patch) == ("patch", 1, {"a": 1}) and "offset" not in patch
         assert said(await late.hear("snapshot")) == ("snapshot", 1, {"a": 1})
+
+
+async def test_states_that_are_too_much_together_are_to_be_asked_for(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seating, "MAX_REPLAY_BYTES", 3000)
+    names = [new_session() for _ in range(3)]
+    for name in names:
+        await gateway.manager.set_state(name, {"text": "x" * 1000})
+    client = await gateway.connect()
+
+    reply = await client.ask("subscribe", channels=[f"instance:{name}" for name in names])
+    told = [frame["instance"] for frame in await client.heard() if frame["type"] == "snapshot"]
+
+    assert told == names[:2]
+    assert [reply["channels"][f"instance:{name}"].get("recovered") for name in names] == [None, None, False]
+    assert (await client.ask("get_state", channel=f"instance:{names[2]}"))["document"] == {"text": "x" * 1000}

@@ -6,6 +6,7 @@ import pytest
 
 from fairlead.names import Names
 from fairlead.redis.connect import open_async
+from fairlead_gateway.sessions.actions import reads
 from tests.gateway.patience import until
 from tests.gateway.running import Client, Gateway, new_session, new_user
 from tests.support.replica import token
@@ -171,3 +172,16 @@ async def test_what_is_no_message_id_is_refused(gateway: Gateway, message_id: ob
     error = await sender.ask("message", content=1, message_id=message_id)
 
     assert error["code"] == "invalid_message"
+
+
+async def test_in_a_crowd_receipts_are_for_those_who_are_there(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "KEPT_PEOPLE", 1)
+    session = new_session()
+    sender, reader = await member(gateway, session), await member(gateway, session)
+    said = await sender.ask("message", content="hello")
+
+    await reader.ask("read", message_id=said["message_id"])
+
+    assert "offset" not in await sender.hear("message_status_update")

@@ -13,8 +13,9 @@ if not epoch then
   redis.call('HSET', KEYS[2], 'e', epoch, 'o', 0)
   redis.call('DEL', KEYS[1], KEYS[3])
 end
-redis.call('EXPIRE', KEYS[2], ARGV[1] * 10)
 local top = tonumber(redis.call('HGET', KEYS[2], 'o'))
+-- Anybody may ask for names in which nothing was ever said: those are not kept for long.
+redis.call('EXPIRE', KEYS[2], ARGV[1] * (top > 0 and 10 or 1))
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 local position = epoch .. '.' .. (redis.call('GET', KEYS[4]) or '0')
 local answer = {top, position, #last > 0 and last[1][2][2] or '', 0, {}}
