@@ -83,6 +83,10 @@ class TaskStates:
             self._lane.call("ZREM", key, *gone)
         return [task for task, current in found.items() if current]
 
+    async def settled(self, task_id: str) -> None:
+        """Nothing is left to be done about a task that was cancelled."""
+        await self._lane.call("ZREM", self._names.tasks_due(task_id), task_id)
+
     async def silence(self, task_id: str) -> Silence | None:
         """How long a task has said nothing; None for one that need not say anything, or of which that is known."""
         asked = self._lane.call("HMGET", self._names.task(task_id), "status", "@at", "@patience", "@stalled")

@@ -1,10 +1,11 @@
-"""How it is noticed that a task has fallen silent: by one replica, once for each silence (ST-2)."""
+"""How it is noticed that a task has fallen silent, or that its end has yet to be told: by one replica (ST-2)."""
 
 from __future__ import annotations
 
 from fairlead import tasks
 from fairlead.messages import rfc3339_ms
 from fairlead_gateway.facts.tasks import STALLED
+from fairlead_gateway.sessions import cancelling
 from fairlead_gateway.sessions.replica import Replica
 
 
@@ -14,6 +15,10 @@ async def look(replica: Replica, task_id: str) -> int | None:
 
     :raises Unavailable: Redis cannot be reached; whoever looks next does the same.
     """
+    task = await replica.task_states.ask(task_id)
+    if task is not None and task.status == "cancelled":
+        await cancelling.complete(replica, task)
+        return None
     silence = await replica.task_states.silence(task_id)
     if silence is None:
         return None

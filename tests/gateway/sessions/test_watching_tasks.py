@@ -10,8 +10,11 @@ import pytest
 import pytest_asyncio
 
 import fairlead
+from fairlead import tasks
 from fairlead.errors import Unavailable
+from fairlead.names import Names
 from fairlead_gateway.pool.formats import MSGPACK_SUBPROTOCOL
+from tests.gateway.patience import until
 from tests.gateway.running import Client, Gateway, new_session, new_user, serving, settings_for
 from tests.support.replica import token
 
@@ -270,10 +273,28 @@ async def test_backends_are_told_of_an_end_that_was_left_half_done(
         broken.setattr(gateway.manager._parts.replica.questions, "cancel_of_task", away)
         first = await client.ask("cancel", task_id=task)
     again = await client.ask("cancel", task_id=task)
+    await until(lambda: gateway.told("task_cancelled", task_id=task))
 
     assert (first["code"], again["status"], again["duplicate"]) == ("unavailable", "cancelled", True)
     (event,) = gateway.told("task_cancelled", task_id=task)
     assert (event["user_id"], event["owner"]) == (user, user)
+
+
+async def test_what_a_backend_that_died_left_undone_of_a_cancel_is_done_by_a_replica(
+    gateway: Gateway, fl: fairlead.Backend
+) -> None:
+    task, user, names = new_task(), new_user(), Names(gateway.manager.settings.prefix)
+    await fl.update_task(task, owner=user)
+    client = await person(gateway, user)
+    asking = asyncio.create_task(fl.ask(user, "Go on?", task_id=task))
+    await client.hear("task_step_result")
+
+    await fl._publisher.publish(f"task:{task}", tasks.cancel(names, task, user))
+
+    assert (await client.hear("task_cancelled"))["status"] == "cancelled"
+    assert (await client.hear("confirm_closed"))["status"] == "cancelled"
+    assert (await asyncio.wait_for(asking, 5)).status == "cancelled"
+    await until(lambda: gateway.told("task_cancelled", task_id=task))
 
 
 async def test_an_embedding_application_says_the_same(gateway: Gateway, fl: fairlead.Backend) -> None:

@@ -62,6 +62,9 @@ local function change_task(state, due, task, id, now, fields)
   if status == '"running"' and patience ~= '0' then
     -- Whoever looks knows the default, and we do not.
     redis.call('ZADD', due, now + (tonumber(patience) or 5000), task)
+  elseif status == '"cancelled"' then
+    -- What is left to be done about that, should whoever does it die, or be a backend.
+    redis.call('ZADD', due, now + 1000, task)
   else
     redis.call('ZREM', due, task)
   end
