@@ -281,6 +281,7 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         settings.events_size,
         settings.inbound_size,
+        settings.inbound_bytes,
         settings.connection_history_size,
         settings.connection_history_days,
     )

@@ -234,6 +234,9 @@ class Settings(BaseSettings):
     inbound_size: int = Field(10_000, ge=1)
     """Messages and actions of clients kept for backends, read or not."""
 
+    inbound_bytes: int = Field(64 * 1024 * 1024, ge=1024 * 1024)
+    """About how many bytes that may be; where clients say long things, fewer of them are kept."""
+
     connection_history_size: int = Field(10_000, ge=0)
     """Connections that have ended, of whom it is kept who, when, how long and why; 0 keeps none."""
 

@@ -25,6 +25,9 @@ from fairlead_gateway.facts.streams import Streams
 TRIM_EVERY: Final = 100
 """Of so many connections that end, one has the history trimmed by age rather than by number."""
 
+SMOOTH: Final = 64
+"""Over about so many entries the size of an entry is averaged."""
+
 _PRIVATE: Final = frozenset({"content"})
 """Facts for this replica's own handlers: backends read messages from the inbound stream, where they are kept less."""
 
@@ -34,6 +37,7 @@ class Limits(NamedTuple):
 
     events: int
     inbound: int
+    inbound_bytes: int
     connections: int
     connection_days: float
 
@@ -52,6 +56,8 @@ class Told:
         self._limits = limits
         self._numbers = count(1)
         self._ended = count(1)
+        self._mean_bytes = 1024.0
+        """Of what clients have said lately."""
 
     # -- what happens ------------------------------------------------------------------------------
 
@@ -139,8 +145,14 @@ class Told:
     def _inbound(self, action: str, id_: str, frame: Mapping[str, Any], about: Mapping[str, str]) -> Iterable[Argument]:
         fields = {"action": action, "id": id_, "replica": self._replica, "at": now(), **about}
         flat = [part for field in fields.items() if field[1] for part in field]
-        kept = ("MAXLEN", "~", self._limits.inbound, "*")
-        return "XADD", self._names.inbound, *kept, *flat, "frame", _json(frame)
+        body = _json(frame)
+        kept = ("MAXLEN", "~", self._inbound_kept(len(body)), "*")
+        return "XADD", self._names.inbound, *kept, *flat, "frame", body
+
+    def _inbound_kept(self, size: int) -> int:
+        """How many entries may stay, now that one of *size* bytes comes: where they are long, fewer."""
+        self._mean_bytes += (size - self._mean_bytes) / SMOOTH
+        return min(self._limits.inbound, int(self._limits.inbound_bytes / max(self._mean_bytes, 1.0)))
 
 
 def _json(value: object) -> bytes:

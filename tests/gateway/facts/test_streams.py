@@ -28,7 +28,7 @@ from fairlead_gateway.facts.told import Limits, Told
 from tests.gateway.patience import until, until_asked
 from tests.support.redis import Server
 
-LIMITS = Limits(events=1000, inbound=1000, connections=1000, connection_days=7)
+LIMITS = Limits(events=1000, inbound=1000, inbound_bytes=2**20, connections=1000, connection_days=7)
 
 
 @asynccontextmanager
@@ -189,3 +189,18 @@ async def test_an_answer_in_the_last_moment_counts(redis: Redis, names: Names) -
         collected = await asking
 
     assert answers.result_of(collected.answer) == {"n": 2}
+
+
+async def test_where_clients_say_long_things_fewer_of_them_are_kept(redis: Redis, names: Names) -> None:
+    async with telling(redis, names) as told:
+        for n in range(400):
+            told.message(f"m-{n}", "session:s", {"content": "x" * 20_000}, user_id="42")
+        await until_asked(lambda: was_written(redis, names, "m-399"))
+
+    kept = await redis.xlen(names.inbound)
+    assert 50 < kept < 70, "a megabyte of them, as far as their mean size is known by now"
+
+
+async def was_written(redis: Redis, names: Names, message_id: str) -> bool:
+    last = await redis.xrevrange(names.inbound, count=1)
+    return bool(last) and last[0][1][b"id"] == message_id.encode()
