@@ -14,7 +14,7 @@ import structlog
 
 from fairlead import codes, history
 from fairlead.asking import Asks
-from fairlead.control import LookOrder, Order
+from fairlead.control import CloseOrder, Finding, LookOrder, Order, SurveyOrder
 from fairlead.errors import Unavailable
 from fairlead.ingress import Ingress
 from fairlead.messages import SYSTEM
@@ -27,6 +27,8 @@ from fairlead.version import __version__
 from fairlead_gateway.access.authorizer import first_yes
 from fairlead_gateway.access.tickets import Tickets
 from fairlead_gateway.access.tokens import TokenVerifier
+from fairlead_gateway.admin.answers import ANSWERS
+from fairlead_gateway.admin.surveys import Surveys
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.links import Links, place_in
@@ -130,6 +132,7 @@ class Assembly:
             id=id,
             settings=settings,
             names=names,
+            lane=lane,
             pool=pool,
             interest=interest,
             tracks=tracks,
@@ -154,6 +157,9 @@ class Assembly:
         self.tickets = Tickets(shards, names, settings.jwt_leeway_seconds)
         self.receiver = Receiver(self.replica)
         self.endpoint = Endpoint(self.replica, self.receiver, self.tickets, wire_limits(settings))
+        self.surveys = Surveys(self.replica, ANSWERS)
+        for channel in self.surveys.channels:
+            interest.keep(names.pubsub(channel).encode(), channel)
         self._leases = Leases(
             lane, names, id, settings.lease_seconds, _facts(settings), self._reseat, self.replica.seats, self._lost
         )
@@ -242,13 +248,17 @@ class Assembly:
 
     def _obey(self, channel: str, order: Order, spared: str) -> None:
         """An order to whatever replica holds the members of *channel*; who is *spared* is not closed."""
-        if isinstance(order, LookOrder):
-            if order.at == "tasks":
+        match order:
+            case CloseOrder(code, reason):
+                for connection in self.replica.pool.everyone(channel):
+                    if f"connection:{connection.id}" != spared:
+                        leaving.end_as(self.replica, connection, code, reason)
+            case LookOrder("tasks"):
                 self.replica.monitors.look(self.replica, id_of(channel))
-            return
-        for connection in self.replica.pool.everyone(channel):
-            if f"connection:{connection.id}" != spared:
-                leaving.end_as(self.replica, connection, order.code, order.reason)
+            case SurveyOrder():
+                self.surveys.obey(order)
+            case Finding():
+                self.surveys.answered(order)
 
     def _doubt(self, channel: str) -> None:
         """Something may have been missed in *channel*."""

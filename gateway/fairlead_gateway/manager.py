@@ -23,10 +23,11 @@ from fairlead_gateway.assembly import Assembly, wire_limits
 from fairlead_gateway.edge.application import Application
 from fairlead_gateway.edge.demo import demo_routes
 from fairlead_gateway.edge.guest import Guests
-from fairlead_gateway.edge.routes import routes
 from fairlead_gateway.monitor import ConnectionMonitor
 from fairlead_gateway.plugins import Plugin, named
 from fairlead_gateway.pool import ConnectionInfo
+from fairlead_gateway.rest.api import Api
+from fairlead_gateway.rest.routing import api_routes, document_routes, health_routes
 from fairlead_gateway.server import ServerTask, server_config
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.events import EventHandler
@@ -68,8 +69,11 @@ class WebSocketManager(Sends[Sending], Questions):
         check_open = self._parts.endpoint.check_open
         self._guests = Guests(replica, self._parts.receiver, wire_limits(self.settings), check_open)
         self._server: ServerTask | None = None
-        http = routes(self._parts, replica.verifier, self._parts.tickets)
-        self.app = Application(self._parts.endpoint, [*http, *demo_routes(self.settings)], self.lifespan)
+        api = Api(
+            replica, self._parts.surveys, self._parts.tickets, self.monitor, self, self, lambda: self._parts.readiness()
+        )
+        http = [*health_routes(api), *api_routes(api), *document_routes(), *demo_routes(self.settings)]
+        self.app = Application(self._parts.endpoint, http, self.lifespan)
         for plugin in named(self.settings.plugins):
             self.install(plugin)
 

@@ -106,6 +106,15 @@ class Settings(BaseSettings):
     authorizer_cache_seconds: float = Field(10.0, ge=0)
     """How long an answer of the authorizer is remembered."""
 
+    viewer_roles: CommaSeparated = ("viewer", "monitor")
+    """Roles that may see the whole fleet, over REST and ``/ws/admin/monitor``."""
+
+    operator_roles: CommaSeparated = ("operator",)
+    """Roles that may also send, ask, disconnect and cancel over REST."""
+
+    admin_roles: CommaSeparated = ("admin",)
+    """Roles that may do everything."""
+
     task_operator_roles: CommaSeparated = ("admin",)
     """Roles that may cancel every task that their claims let them watch; its owner always may."""
 
@@ -262,7 +271,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("jwt_algorithms", "allowed_origins", "task_operator_roles", "durable", "plugins", "demo", "insecure"),
-        *("events", "forwarded_actions"),
+        *("events", "forwarded_actions", "viewer_roles", "operator_roles", "admin_roles"),
         mode="before",
     )
     @classmethod

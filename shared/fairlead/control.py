@@ -1,8 +1,9 @@
-"""Orders to whichever replica holds a connection, sent on the connection's or its user's channel."""
+"""Orders to replicas: to whichever holds a connection, sent on its channel or its user's, or to all of them."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from fairlead.codec import from_json, to_json
 from fairlead.codes import CLOSES
@@ -30,7 +31,28 @@ class LookOrder(NamedTuple):
     """``tasks``."""
 
 
-Order: TypeAlias = CloseOrder | LookOrder
+class SurveyOrder(NamedTuple):
+    """Tell the replica that asks what you know."""
+
+    id: str
+    what: str
+    """Which question, by a name that replicas know; one of a later version is not answered."""
+    about: Mapping[str, Any]
+    to: str
+    """The channel on which the answer is awaited."""
+
+
+class Finding(NamedTuple):
+    """What one replica answers to a `SurveyOrder`."""
+
+    id: str
+    replica: str
+    found: Mapping[str, Any]
+
+
+Order: TypeAlias = CloseOrder | LookOrder | SurveyOrder | Finding
+
+KNOWN: Final = frozenset({"close", "look", "survey", "finding"})
 
 
 def look_order(at: str) -> Envelope:
@@ -50,6 +72,20 @@ def close_order(code: int, reason: str, *, exclude: str = "") -> Envelope:
     return Envelope(uuid7(), TYPE, frame, exclude, CONTROL)
 
 
+def survey_order(order: SurveyOrder) -> Envelope:
+    """*order* to whoever hears the channel that it is published on; with ``durable=False``, as nobody asks later."""
+    return Envelope(uuid7(), TYPE, to_json({"op": "survey", **order._asdict()}), "", CONTROL)
+
+
+def finding(answer: Finding) -> Envelope:
+    """
+    *answer* to the channel on which it is awaited.
+
+    :raises InvalidJson: something in it has no form in JSON.
+    """
+    return Envelope(uuid7(), TYPE, to_json({"op": "finding", **answer._asdict()}), "", CONTROL)
+
+
 def parse(envelope: Envelope) -> Order | None:
     """
     The order in *envelope*; None for a message to clients, and for orders of a later version.
@@ -67,6 +103,10 @@ def parse(envelope: Envelope) -> Order | None:
             return CloseOrder(code, reason)
         case {"op": "look", "at": str(at)}:
             return LookOrder(at)
-        case {"op": str(op)} if op not in ("close", "look"):
+        case {"op": "survey", "id": str(id), "what": str(what), "about": dict(about), "to": str(to)}:
+            return SurveyOrder(id, what, about, to)
+        case {"op": "finding", "id": str(id), "replica": str(replica), "found": dict(found)}:
+            return Finding(id, replica, found)
+        case {"op": str(op)} if op not in KNOWN:
             return None
     raise InvalidMessage("a malformed order")

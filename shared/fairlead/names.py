@@ -18,6 +18,9 @@ KINDS: Final = ("user", "session", "instance", "topic", "task", "device", "role"
 
 BROADCAST: Final = "broadcast"
 
+FLEET: Final = "fleet"
+"""The channel that every replica hears and no client can ask for: orders to all of them."""
+
 DURABLE_KINDS: Final = ("user", "session", "instance", "task", "device", "role")
 """Kinds whose messages get an offset and are kept, unless a setting says otherwise."""
 
@@ -43,6 +46,11 @@ def channel(kind: str, name: str) -> str:
     if kind not in KINDS:
         raise InvalidMessage(f"unknown kind of channel {kind[:32]!r}; use one of {', '.join(KINDS)} or {BROADCAST}")
     return f"{kind}:{checked_id(name, kind + ' id')}"
+
+
+def replica_channel(replica: str) -> str:
+    """The channel that one replica hears and no client can ask for."""
+    return f"replica:{replica}"
 
 
 def checked_channel(value: object) -> str:

@@ -146,9 +146,9 @@ class Interest:
 
     # -- what is no client's ---------------------------------------------------------------------
 
-    def keep(self, name: bytes) -> None:
-        """Hear the Redis channel *name*, which is no client's, until it is given up with `drop`."""
-        self._channels[name] = ""
+    def keep(self, name: bytes, channel: str = "") -> None:
+        """Hear the Redis channel *name*, which is no client's, as *channel*, until it is given up with `drop`."""
+        self._channels[name] = channel
         self._subscribe_to([name])
 
     def drop(self, name: bytes) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import hiredis
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from fairlead.errors import Unavailable
+from fairlead.presence import Query
 from fairlead.redis.atlas import first_key, grouped, nowhere
 from fairlead.redis.connection import Connection, has_ended
 from fairlead.redis.greeting import Greeting
@@ -21,6 +22,8 @@ from fairlead.redis.shards import Shard, Shards, shards_of
 from fairlead_gateway.pool.pace import Pace
 
 Argument = str | bytes | int | float
+
+Found = TypeVar("Found")
 
 SCRIPTS: Final = "fairlead_gateway.facts.scripts"
 """Where the scripts that go through a lane are."""
@@ -79,6 +82,14 @@ class Lane:
         shard = self._only or self._shards.find(keys[0])
         text = shard.greeting.text(script) if shard else script.sharded
         return self._roads.of_key(keys[0]).ask(keys[0], ("EVALSHA", text.sha, len(keys), *keys, *args), script)
+
+    async def look(self, query: Query[Found]) -> Found:
+        """
+        What *query* finds; its commands, which may be asked twice, travel together.
+
+        :raises Unavailable: Redis cannot be reached.
+        """
+        return query.read(await asyncio.gather(*(self.call(*command) for command in query.commands)))
 
     async def aclose(self) -> None:
         """Wait for the answers that are under way, then hang up."""

@@ -189,8 +189,7 @@ class Seats:
 
     async def stays_in(self, channel: str) -> list[Stay]:
         """As `who_is_in`, and since when."""
-        query = stays_in(self._names, channel)
-        return query.read(await asyncio.gather(*(self._lane.call(*command) for command in query.commands)))
+        return await self._lane.look(stays_in(self._names, channel))
 
     # -- inside ----------------------------------------------------------------------------------
 

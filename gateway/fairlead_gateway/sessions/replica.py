@@ -16,6 +16,7 @@ from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.cursors import Cursors
 from fairlead_gateway.facts.history import History
 from fairlead_gateway.facts.instances import Instances
+from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.facts.statuses import Statuses
@@ -45,6 +46,7 @@ class Replica:
 
     settings: Settings
     names: Names
+    lane: Lane
     pool: ConnectionPool[Connection]
     interest: Interest
     tracks: Tracks

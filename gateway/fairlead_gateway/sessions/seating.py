@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fairlead.errors import NotFound, RateLimited
 from fairlead.names import is_id, kind_of
@@ -18,7 +18,9 @@ from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions import people
 from fairlead_gateway.sessions.frames import Position as Claimed
-from fairlead_gateway.sessions.replica import Replica
+
+if TYPE_CHECKING:
+    from fairlead_gateway.sessions.replica import Replica
 
 EPHEMERAL: Final = (Caught(Position(0, ""), None, []), Caught(Position(0, ""), False, []))
 """Where a channel without offsets stands: for who asked for nothing, and for who wanted to recover."""

@@ -1,0 +1,1 @@
+"""The HTTP interface: one table of routes, from which routing, checks, roles and OpenAPI are made (ADM-1)."""

@@ -1,0 +1,29 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.questions import Questions
+from fairlead.sends import Sends
+from fairlead.sent import Sent
+from fairlead_gateway.access.tickets import Tickets
+from fairlead_gateway.admin.surveys import Surveys
+from fairlead_gateway.monitor import ConnectionMonitor
+from fairlead_gateway.sessions.replica import Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The parts of a replica that its HTTP interface works with; built once, in `fairlead_gateway.manager`."""
+
+    replica: Replica
+    surveys: Surveys
+    tickets: Tickets
+    monitor: ConnectionMonitor
+    sends: Sends[Coroutine[Any, Any, Sent]]
+    questions: Questions
+    readiness: Callable[[], dict[str, bool]]
+    """Everything that must be true before clients should be sent here (ADM-5)."""
