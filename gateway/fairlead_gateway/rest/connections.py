@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fairlead.errors import NotFound
-from fairlead_gateway.rest.roles import Rank
+from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.route import Asked, Id, Moment, Nothing, Params, Rows, View, row
 
 

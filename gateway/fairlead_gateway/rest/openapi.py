@@ -10,8 +10,8 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from fairlead.codes import ERRORS
 from fairlead.version import __version__
+from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.problems import MEDIA_TYPE, STATUS
-from fairlead_gateway.rest.roles import Rank
 from fairlead_gateway.rest.route import PREFIX, Nothing, Row
 
 REF: Final = "#/components/schemas/{model}"

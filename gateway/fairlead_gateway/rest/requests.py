@@ -13,9 +13,9 @@ from starlette.responses import Response
 from fairlead.codec import MAX_BYTES, bounded, from_json
 from fairlead.errors import FairleadError, Forbidden, InvalidMessage, TooLarge, Unauthorized
 from fairlead_gateway.access.identity import Identity
+from fairlead_gateway.access.roles import rank_of
 from fairlead_gateway.rest.api import Api
 from fairlead_gateway.rest.problems import problem, problem_of
-from fairlead_gateway.rest.roles import rank_of
 from fairlead_gateway.rest.route import Asked, Body, Nothing, Params, Row
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstr
 
 from fairlead.messages import rfc3339
 from fairlead_gateway.access.identity import Identity
-from fairlead_gateway.rest.roles import Rank
+from fairlead_gateway.access.roles import Rank
 
 if TYPE_CHECKING:
     from fairlead_gateway.rest.api import Api

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.access.tickets import LIFETIME_SECONDS
-from fairlead_gateway.rest.roles import Rank
 from fairlead_gateway.rest.route import Asked, Nothing, Params, Rows, View, row
 
 

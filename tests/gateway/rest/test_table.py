@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.openapi import document
 from fairlead_gateway.rest.problems import STATUS
-from fairlead_gateway.rest.roles import Rank
 from fairlead_gateway.rest.route import Row
 from fairlead_gateway.rest.table import ROWS
 

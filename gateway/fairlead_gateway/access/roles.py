@@ -1,4 +1,4 @@
-"""Who may use which route: ranks, and how the roles that tokens carry map to them."""
+"""What a user may do beyond things of their own: ranks, and how the roles that tokens carry map to them."""
 
 from __future__ import annotations
 
