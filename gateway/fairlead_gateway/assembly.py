@@ -14,7 +14,7 @@ import structlog
 
 from fairlead import codes, history
 from fairlead.asking import Asks
-from fairlead.control import CloseOrder, Finding, LookOrder, Order, SurveyOrder
+from fairlead.control import CloseOrder, Finding, LookOrder, Order, Sighting, SurveyOrder, TapOrder
 from fairlead.errors import Unavailable
 from fairlead.ingress import Ingress
 from fairlead.messages import SYSTEM
@@ -175,6 +175,7 @@ class Assembly:
             lambda name: self._links.probed(name),
             settings.log_level == "debug",
         )
+        self.replica.taps.attach(relay)
         self._links = Links(shards, interest, relay.heard, lambda name: lane.call("PUBLISH", name, "1"), names, id)
         self._ingress = Ingress(shards, names, publisher, id)
         self._questions_due = Due(
@@ -198,6 +199,8 @@ class Assembly:
         self._services.keep(self._ingress.run, name="ingress")
         self._services.keep(partial(self._questions_due.run, partial(questions.tend, self.replica)), name="questions")
         self._services.keep(partial(self.replica.monitors.run, self.replica), name="monitors")
+        self._services.keep(partial(self.replica.taps.run, self.replica), name="taps")
+        self._services.keep(partial(self.replica.watches.run, self.replica), name="watches")
         self._services.keep(partial(self._tasks_due.run, partial(stalling.look, self.replica)), name="stalled tasks")
         self._services.keep(self._streams.run, name="streams")
 
@@ -259,6 +262,10 @@ class Assembly:
                 self.surveys.obey(order)
             case Finding():
                 self.surveys.answered(order)
+            case TapOrder():
+                self.replica.taps.obey(self.replica, order)
+            case Sighting():
+                self.replica.watches.seen(order)
 
     def _doubt(self, channel: str) -> None:
         """Something may have been missed in *channel*."""

@@ -115,6 +115,9 @@ class Settings(BaseSettings):
     admin_roles: CommaSeparated = ("admin",)
     """Roles that may do everything."""
 
+    live_content: bool = False
+    """Whether admins who watch live also see what messages say, cut short; otherwise only from where to where."""
+
     task_operator_roles: CommaSeparated = ("admin",)
     """Roles that may cancel every task that their claims let them watch; its owner always may."""
 

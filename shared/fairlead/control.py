@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from fairlead.codec import from_json, to_json
@@ -50,9 +50,32 @@ class Finding(NamedTuple):
     found: Mapping[str, Any]
 
 
-Order: TypeAlias = CloseOrder | LookOrder | SurveyOrder | Finding
+class TapOrder(NamedTuple):
+    """Show the replica that asks what passes by you; what is said last of the same *id* counts."""
 
-KNOWN: Final = frozenset({"close", "look", "survey", "finding"})
+    id: str
+    wanted: Mapping[str, Any]
+    """What to show of it, and how much at most."""
+    content: bool
+    """Whether to show what messages say, too, where the replica's own settings allow it."""
+    seconds: float
+    """For how long, unless it is said again; 0 for no longer."""
+    to: str
+    """The channel on which it is awaited."""
+
+
+class Sighting(NamedTuple):
+    """What one replica has seen of late that a `TapOrder` asks for."""
+
+    id: str
+    items: Sequence[Any]
+    dropped: int
+    """How much else it has seen, more than was to be shown."""
+
+
+Order: TypeAlias = CloseOrder | LookOrder | SurveyOrder | Finding | TapOrder | Sighting
+
+KNOWN: Final = frozenset({"close", "look", "survey", "finding", "tap", "sighting"})
 
 
 def look_order(at: str) -> Envelope:
@@ -86,6 +109,20 @@ def finding(answer: Finding) -> Envelope:
     return Envelope(uuid7(), TYPE, to_json({"op": "finding", **answer._asdict()}), "", CONTROL)
 
 
+def tap_order(order: TapOrder) -> Envelope:
+    """*order* to whoever hears the channel that it is published on; with ``durable=False``, as it is for now."""
+    return Envelope(uuid7(), TYPE, to_json({"op": "tap", **order._asdict()}), "", CONTROL)
+
+
+def sighting(seen: Sighting) -> Envelope:
+    """
+    *seen* to the channel on which it is awaited; with ``durable=False``.
+
+    :raises InvalidJson: something in it has no form in JSON.
+    """
+    return Envelope(uuid7(), TYPE, to_json({"op": "sighting", **seen._asdict()}), "", CONTROL)
+
+
 def parse(envelope: Envelope) -> Order | None:
     """
     The order in *envelope*; None for a message to clients, and for orders of a later version.
@@ -107,6 +144,17 @@ def parse(envelope: Envelope) -> Order | None:
             return SurveyOrder(id, what, about, to)
         case {"op": "finding", "id": str(id), "replica": str(replica), "found": dict(found)}:
             return Finding(id, replica, found)
+        case {
+            "op": "tap",
+            "id": str(id),
+            "wanted": dict(wanted),
+            "content": bool(content),
+            "seconds": int(seconds) | float(seconds),
+            "to": str(to),
+        }:
+            return TapOrder(id, wanted, content, seconds, to)
+        case {"op": "sighting", "id": str(id), "items": list(items), "dropped": int(dropped)}:
+            return Sighting(id, items, dropped)
         case {"op": str(op)} if op not in KNOWN:
             return None
     raise InvalidMessage("a malformed order")

@@ -103,6 +103,7 @@ def _settings(base: Settings, redis_url: str, ports: range) -> Settings:
         jwt_secret=base.jwt_secret.get_secret_value() or new_secret(),
         allowed_origins=(*base.allowed_origins, *origins),
         demo=_pages(ports),
+        live_content=None if is_set("live_content") else True,
     )
 
 
@@ -125,6 +126,7 @@ def _environment(settings: Settings, port: int) -> Mapping[str, str]:
         "JWT_SECRET": settings.jwt_secret.get_secret_value(),
         "ALLOWED_ORIGINS": ",".join(settings.allowed_origins),
         "DEMO": ",".join(settings.demo),
+        "LIVE_CONTENT": str(settings.live_content),
     }
     return os.environ | {f"{PREFIX}{name}": value for name, value in chosen.items()}
 

@@ -17,6 +17,9 @@ from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.reader import Heard
 from fairlead_gateway.dispatch.tracks import Tracks
 
+Note = Callable[[str, str, str, str, int, bytes], None]
+"""Called with the channel, id, type, who is excluded, offset (0 for none) and JSON frame of a message."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -44,6 +47,8 @@ class Relay:
         self._obey = obey
         self._probed = probed
         self._traces = traces
+        self.note: Note | None = None
+        """Called with each message that passes; None while nobody looks."""
         self.dropped = 0
         """Messages from Redis that were not in any shape we know."""
 
@@ -60,7 +65,7 @@ class Relay:
     def _relay(self, channel: str, payloads: list[bytes]) -> None:
         """Hand *payloads* on in their order: what was said before an order is heard before it is obeyed."""
         messages: list[Outgoing] = []
-        track = self._tracks.get(channel)
+        track, note = self._tracks.get(channel), self.note
         for payload in payloads:
             try:
                 opening = _plain(channel, payload) if payload.startswith(b"{") else opened(payload)
@@ -73,6 +78,8 @@ class Relay:
                 message = Outgoing(with_offset(frame, offset) if offset else frame, exclude, offset, epoch, id_)
                 if not offset or track is None or self._tracks.take(track, message):
                     messages.append(message)
+                if note is not None:
+                    note(channel, id_, type_, exclude, offset, frame)
             elif order is not None:
                 self._dispatcher.deliver(channel, messages)
                 messages = []

@@ -15,6 +15,7 @@ PATHS: Final[Mapping[str, Mapping[str, str]]] = {
     "/ws/chat/session/{session_id}": {},
     "/ws/instance/{name}": {},
     "/ws/monitor/tasks": {"monitor": "tasks"},
+    "/ws/admin/monitor": {"monitor": "admin"},
 }
 """Where clients connect, and what such a path says by itself; see `fairlead_gateway.sessions.opening.Place`."""
 

@@ -11,6 +11,10 @@ TaskId = Annotated[Id, BeforeValidator(lambda value: str(value) if type(value) i
 ChannelName = Annotated[str, StringConstraints(min_length=1, max_length=160)]
 MessageId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-.:]{1,64}$")]
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=160)]
+"""A name in which each ``*`` stands for anything."""
+
+Patterns = Annotated[list[Pattern], Field(max_length=20)]
 
 
 class Position(BaseModel):
@@ -147,3 +151,30 @@ class Ack(Action):
         if self.offset is not None and self.channel is None:
             raise ValueError("give the channel that the offset belongs to")
         return self
+
+
+class Wanted(BaseModel):
+    """What somebody wants to see of what passes by, on any replica."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    messages: bool = True
+    types: Patterns = []
+    """Of messages; none for all."""
+    channels: Patterns = []
+    """Likewise."""
+    events: Patterns = ["*"]
+    """By name; none for none."""
+    max_per_second: int = Field(20, ge=1, le=100)
+
+
+class WatchLive(Action, Wanted):
+    @model_validator(mode="after")
+    def _something(self) -> WatchLive:
+        if not self.messages and not self.events:
+            raise ValueError("ask for messages, or events, or both")
+        return self
+
+
+class UnwatchLive(Action):
+    pass

@@ -45,6 +45,7 @@ def gone(replica: Replica, connection: Connection, code: int, reason: str) -> No
             replica.interest.release(channel)
     replica.pool.exit(connection.id)
     replica.monitors.drop(connection)
+    replica.watches.end(replica, connection)
     replica.tasks.start(_farewell(replica, connection, channels), name=f"farewell {connection.id}")
     facts = {"connection_id": connection.id, "user_id": connection.user_id, "code": code, "reason": reason}
     log.info("connection closed" if connection.is_live else "connection refused", **facts)

@@ -24,7 +24,7 @@ from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection, Format
 from fairlead_gateway.pool.meter import Meter
 from fairlead_gateway.pool.socket import Socket
-from fairlead_gateway.sessions import devices, leaving, people, questions, seating
+from fairlead_gateway.sessions import admins, devices, leaving, people, questions, seating
 from fairlead_gateway.sessions.replica import Replica
 from fairlead_gateway.sessions.seating import Recover
 from fairlead_gateway.sessions.voice import encode
@@ -47,7 +47,7 @@ class Place(NamedTuple):
     session_id: str = ""
     instance: str = ""
     monitor: str = ""
-    """``tasks`` for a connection that watches all tasks of its user."""
+    """``tasks`` for a connection that watches all tasks of its user, ``admin`` for one that watches the fleet."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -58,6 +58,11 @@ class Place(NamedTuple):
         session = (channel_name("session", self.session_id),) if self.session_id else ()
         instance = (channel_name("instance", self.instance),) if self.instance else ()
         return session + instance
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Channels that it hears besides, for which nobody is asked."""
+        return admins.HEARD if self.monitor == "admin" else ()
 
 
 class Greeting(NamedTuple):
@@ -86,10 +91,10 @@ async def open_connection(
     :param ref: id of the ``connect`` frame, which the greeting answers.
     :raises Refused: with the close code that says why.
     """
-    await _ensure_allowed(replica, identity, place.channels)
+    await _ensure_allowed(replica, identity, place)
     back, denied = await _coming_back(replica, identity, place, recover)
-    tasks = await _tasks(replica, identity, place.channels + back) if place.monitor else ()
-    extra = place.channels + back + tasks
+    tasks = await _tasks(replica, identity, place.channels + back) if place.monitor == "tasks" else ()
+    extra = place.given + place.channels + back + tasks
     if len(replica.pool) >= replica.settings.max_connections:
         raise Refused(codes.REPLICA_FULL, "this replica holds all the connections it may")
     connection = Connection(uuid7(), identity, socket, format, Meter(), time.time())
@@ -106,9 +111,9 @@ async def open_connection(
     except BaseException:
         leaving.gone(replica, connection, codes.INTERNAL_ERROR.code, "not opened")
         raise
-    if place.monitor:
+    if place.monitor == "tasks":
         replica.monitors.add(connection, tasks)
-    shown = (f"user:{connection.user_id}", *extra)
+    shown = (f"user:{connection.user_id}", *place.channels, *back, *tasks)
     positions = seating.told({name: one for name, one in caught.items() if name in shown or one.position.epoch})
     return Greeting(connection, _established(replica, connection, positions | denied, ref), caught, is_asked)
 
@@ -141,9 +146,11 @@ def settle(replica: Replica, greeting: Greeting) -> None:
     replica.monitors.look(replica, connection.user_id)
 
 
-async def _ensure_allowed(replica: Replica, identity: Identity, channels: tuple[str, ...]) -> None:
+async def _ensure_allowed(replica: Replica, identity: Identity, place: Place) -> None:
+    if place.monitor == "admin" and not admins.may_enter(identity, replica.settings):
+        raise Refused(codes.FORBIDDEN, admins.REFUSAL)
     try:
-        for channel in channels:
+        for channel in place.channels:
             if not await replica.authorizer.allows(identity, "join", channel):
                 raise Refused(codes.FORBIDDEN, f"you may not join {channel}")
     except Unavailable as error:
@@ -162,9 +169,10 @@ async def _coming_back(
         return (), {}
     back: list[str] = []
     denied: dict[str, dict[str, Any]] = {}
+    placed = {f"user:{identity.user_id}", f"role:{identity.role}", *place.channels, *place.given}
     try:
         for channel in map(checked_channel, recover):
-            if channel in (f"user:{identity.user_id}", f"role:{identity.role}") or channel in place.channels:
+            if channel in placed:
                 continue
             verb: Verb = "join" if kind_of(channel) == "session" else "subscribe"
             if kind_of(channel) not in seating.ONES_OWN and await replica.authorizer.allows(identity, verb, channel):

@@ -28,6 +28,8 @@ from fairlead_gateway.pool.typists import Typists
 from fairlead_gateway.pool.wheel import Wheel
 from fairlead_gateway.sessions.events import EventBus
 from fairlead_gateway.sessions.handlers import Handlers
+from fairlead_gateway.sessions.live.taps import Taps
+from fairlead_gateway.sessions.live.watches import Watches
 from fairlead_gateway.sessions.monitors import Monitors
 from fairlead_gateway.sessions.tasks import Tasks
 from fairlead_gateway.sessions.voice import Voice
@@ -71,6 +73,8 @@ class Replica:
     """By kind of channel: what newcomers are told first."""
 
     monitors: Monitors = field(default_factory=Monitors)
+    taps: Taps = field(default_factory=Taps)
+    watches: Watches = field(default_factory=Watches)
     voice: Voice = field(default_factory=Voice)
     typists: Typists[Connection] = field(default_factory=Typists)
     heartbeats: Wheel[Connection] = field(default_factory=Wheel)

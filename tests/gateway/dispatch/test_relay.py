@@ -220,6 +220,22 @@ async def test_an_envelope_of_a_later_version_with_more_fields_is_understood(sta
     assert messages_of(station.members[1]) == [{"content": "later"}]
 
 
+async def test_who_looks_sees_messages_and_no_orders_and_changes_nothing(station: Station) -> None:
+    seen: list[tuple[object, ...]] = []
+    station.relay.note = lambda *message: seen.append(message)
+    order = close_order(codes.KICKED.code, "kicked").seal()
+
+    station.hear(positioned(17, sealed("one", "user:u1")), order, b'{"type":"price","id":"p-1"}', b"garbage")
+    station.relay.note = None
+    station.hear(sealed("unseen"))
+
+    assert [(channel, type, exclude, offset) for channel, _, type, exclude, offset, _ in seen] == [
+        ("topic:t", "news", "user:u1", 17),
+        ("topic:t", "price", "", 0),
+    ]
+    assert [message["type"] for message in messages_of(station.members[0])] == ["news", "price", "news"]
+
+
 async def test_hearing_itself_is_told_and_reaches_no_client(station: Station) -> None:
     station.hear(b"1", name=PROBE.encode())
 

@@ -11,6 +11,7 @@ from fairlead_gateway.sessions.actions import (
     channels,
     confirms,
     instances,
+    live,
     messages,
     presence,
     reads,
@@ -52,6 +53,8 @@ BUILTINS: Final[Mapping[str, Builtin]] = {
     "get_state": _row(frames.GetState, instances.get_state),
     "patch": _row(frames.Patch, instances.patch),
     "presence": _row(frames.Presence, presence.presence),
+    "watch_live": _row(frames.WatchLive, live.watch_live),
+    "unwatch_live": _row(frames.UnwatchLive, live.unwatch_live),
 }
 """Everything a client may ask for, beside ``connect`` (the opening) and ``ping``/``pong`` (the heartbeat)."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from fairlead import codes
 from fairlead.errors import Forbidden
 from fairlead_gateway.pool import Connection
-from fairlead_gateway.sessions import leaving, questions, seating
+from fairlead_gateway.sessions import admins, leaving, questions, seating
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Refresh
 from fairlead_gateway.sessions.replica import Replica
@@ -19,21 +19,27 @@ async def refresh(context: Context, frame: Refresh) -> dict[str, Any]:
     Take over the claims and the expiry of a new token of the same user; another user's ends the connection.
 
     Channels that the new claims no longer allow are left, and named in the reply. What a new role has yet to answer is
-    shown.
+    shown. Where the new role may not look at the fleet, a connection that does ends.
     """
     replica, connection = context.replica, context.connection
     identity = await replica.verifier.identify(frame.token)
     if identity.user_id != connection.user_id:
         leaving.end(replica, connection, codes.FORBIDDEN, "refresh with the token of another user")
         raise Forbidden("this token belongs to another user")
+    kept = admins.HEARD if admins.is_admin(connection) else ()
+    if kept and not admins.may_enter(identity, replica.settings):
+        leaving.end(replica, connection, codes.FORBIDDEN, admins.REFUSAL)
+        raise Forbidden(admins.REFUSAL)
     identity = identity.on_device(connection.identity.device_id)
     allows = replica.authorizer.allows
-    lost = [name for name in connection.channels if not await allows(identity, "subscribe", name)]
+    heard = [name for name in connection.channels if name not in kept]
+    lost = [name for name in heard if not await allows(identity, "subscribe", name)]
     before = questions.asked_of(connection)
     caught = await seating.become(replica, connection, identity)
     context.afterwards.append(partial(seating.go_on, replica, connection, caught))
     if new := [name for name in questions.asked_of(connection) if name not in before]:
         context.afterwards.append(partial(_show, replica, connection, new))
+    replica.watches.reconsider(replica, connection)
     leaving.forget_expiry(replica, connection)
     leaving.expect_expiry(replica, connection)
     seating.stand_up(replica, connection, lost)
