@@ -60,7 +60,8 @@ class Taps:
     def obey(self, replica: Replica, order: TapOrder) -> None:
         """Somebody begins to look, goes on looking, looks for something else, or stops."""
         if order.seconds <= 0:
-            self._taps.pop(order.id, None)
+            if self._taps.pop(order.id, None) is not None:
+                log.info("tap ended", tap=order.id)
         else:
             try:
                 self._place(replica, order)
@@ -95,6 +96,7 @@ class Taps:
         if tap is not None and (tap.wanted, tap.content, tap.to) == (wanted, content, order.to):
             tap.until = until
         elif tap is not None or len(self._taps) < MAX_TAPS:
+            log.info("tap begun", tap=order.id, to=order.to)
             self._taps[order.id] = Tap(order.id, wanted, content=content, to=order.to, until=until)
         else:
             log.warning("too many look at once", limit=MAX_TAPS)
