@@ -51,6 +51,9 @@ ACTIONS: dict[str, dict[str, Any]] = {
 }
 """Every action that may be said at any time, in an order that makes sense."""
 
+OF_ADMINS: dict[str, dict[str, Any]] = {"watch_live": {}, "unwatch_live": {}}
+"""Likewise, of those who look at the fleet."""
+
 NEEDED_BY_NOBODY = {
     "gateway": [
         *(["KEYS", "*"], ["SCAN", "0"], ["FLUSHALL"], ["FLUSHDB"], ["CONFIG", "GET", "*"], ["SCRIPT", "FLUSH"]),
@@ -134,7 +137,7 @@ async def _replicated(admin: Redis) -> None:
 async def _clients_say_all_there_is(fleet: list[Replica], server: Server) -> None:
     async with fairlead.connect(url_of(server, "backend"), prefix=PREFIX) as fl:
         await fl.update_task("k", owner="ann", stalled_after=0.1)
-    assert {*ACTIONS, "connect", "pong"} == RESERVED, "every action belongs into the table of this test"
+    assert {*ACTIONS, *OF_ADMINS, "connect", "pong"} == RESERVED, "every action belongs into the table of this test"
     async with connected(fleet[0].url, "ann") as ann, connected(fleet[1].url, "ben") as ben:
         await ben.ask("join_session", session_id="s2")
         for action, fields in ACTIONS.items():
@@ -147,6 +150,9 @@ async def _clients_say_all_there_is(fleet: list[Replica], server: Server) -> Non
     for path in ("/ws/chat/session/s", "/ws/instance/i", "/ws/monitor/tasks"):
         async with connected(fleet[0].http.replace("http", "ws") + path, "cho"):
             pass
+    async with connected(fleet[0].url + "/admin/monitor", "gus", role="admin") as gus:
+        for action, fields in OF_ADMINS.items():
+            assert (await gus.ask(action, **fields))["type"] == "reply"
     async with client(fleet[0].url + "?wait=connect") as late:
         await late.say("connect", token=token("dan"))
         await late.until("connection_established")
