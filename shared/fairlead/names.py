@@ -22,7 +22,7 @@ FLEET: Final = "fleet"
 """The channel that every replica hears and no client can ask for: orders to all of them."""
 
 ADMINS: Final = "admins"
-"""The channel that connections of ``/ws/admin/monitor`` hear and nobody can ask for: how the fleet is doing."""
+"""The channel that the sockets of administrators hear and no client can ask for: what the overseer tells."""
 
 DURABLE_KINDS: Final = ("user", "session", "instance", "task", "device", "role")
 """Kinds whose messages get an offset and are kept, unless a setting says otherwise."""

@@ -24,20 +24,20 @@ _ROUNDING: Final = 1e-9
 
 
 class Gate:
-    """Lets *per_second* things pass on average."""
+    """Lets *per_second* things pass on average, which is at least one."""
 
-    __slots__ = ("_earned_at", "_gap")
+    __slots__ = ("_ahead", "_earned_at", "_gap")
 
     def __init__(self, per_second: float) -> None:
         self._gap = 1 / per_second
+        self._ahead = BURST_SECONDS - self._gap + _ROUNDING
         self._earned_at = 0.0
 
     def admits(self, now: float) -> bool:
         """Whether one more may pass at *now* (monotonic seconds), which is then taken to have passed."""
-        earned_at = max(self._earned_at, now) + self._gap
-        if earned_at - now > BURST_SECONDS + _ROUNDING:
+        if self._earned_at > now + self._ahead:
             return False
-        self._earned_at = earned_at
+        self._earned_at = max(self._earned_at, now) + self._gap
         return True
 
 
@@ -83,6 +83,8 @@ class Tap:
         self.until = until
         self.is_telling = False
         """Whether what was seen before is still on its way."""
+        self._all_messages = wanted.messages and not wanted.types and not wanted.channels
+        self._some_messages = wanted.messages
         self._types = Choice(wanted.types)
         self._channels = Choice(wanted.channels)
         self._events = Choice(wanted.events)
@@ -92,14 +94,14 @@ class Tap:
         self._dropped = 0
 
     def wants_message(self, channel: str, type: str) -> bool:
-        return self.wanted.messages and type in self._types and channel in self._channels
+        return self._all_messages or (self._some_messages and type in self._types and channel in self._channels)
 
     def wants_event(self, event: str) -> bool:
         return bool(self.wanted.events) and event in self._events
 
     def admits(self, now: float) -> bool:
         """Whether one more thing that is wanted may be shown; otherwise it is counted."""
-        if len(self._items) < self._room and self._gate.admits(now):
+        if self._gate.admits(now) and len(self._items) < self._room:
             return True
         self._dropped += 1
         return False
