@@ -149,6 +149,24 @@ def next_of(client: Any, kind: str) -> dict[str, Any]:
             return frame
 
 
+def test_the_developer_watches_live_what_messages_say_on_both_replicas(beside: Dev, fairlead: Fairlead) -> None:
+    bearer = {"Authorization": f"Bearer {beside.token}"}
+    here, there = beside.facts["sockets"]
+
+    with (
+        connect(f"{here}/admin/monitor", additional_headers=bearer, proxy=None) as admin,
+        connect(there, additional_headers=bearer, proxy=None) as client,
+    ):
+        next_of(client, "connection_established")
+        admin.send(json.dumps({"action": "watch_live", "id": "1", "types": ["watched"], "events": []}))
+        reply = next_of(admin, "reply")
+        fairlead("send", "user:42", '{"type":"watched","content":"in the open"}')
+        (item,) = next_of(admin, "live")["items"]
+
+    assert (reply["replicas"], reply["content"]) == (2, True)
+    assert "in the open" in item["content"]
+
+
 def test_the_lines_to_paste_work(beside: Dev) -> None:
     env = environment() | {"XDG_RUNTIME_DIR": beside.facts["runtime"]}
 
