@@ -1,13 +1,46 @@
-"""Fields of the entries of a stream, which anybody who can write to Redis may have written."""
+"""Entries of a stream and their fields, which anybody who can write to Redis may have written."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fairlead.errors import InvalidMessage
 
+if TYPE_CHECKING:
+    from fairlead.redis.connection import Command
+
 Fields = Mapping[bytes, bytes]
+
+LATEST: Final = "+"
+"""Where whoever reads backwards begins."""
+
+
+class Written(NamedTuple):
+    """One entry."""
+
+    id: str
+    fields: Fields
+
+
+def backwards(stream: str, before: str, count: int) -> Command:
+    """
+    The command that reads *count* entries, the latest first; see `entries`.
+
+    :param before: an id, of which only what is older is read, or `LATEST`.
+    """
+    return "XREVRANGE", stream, before if before == LATEST else f"({before}", "-", "COUNT", count
+
+
+def entries(reply: Any) -> list[Written]:
+    """What Redis found, whichever of its protocols and whichever client brought it."""
+    found = reply.items() if isinstance(reply, Mapping) else reply
+    return [Written(id.decode(), _fields(fields)) for id, fields in found]
+
+
+def _fields(fields: Any) -> Fields:
+    return fields if isinstance(fields, Mapping) else dict(zip(fields[::2], fields[1::2], strict=True))
 
 
 def text(fields: Fields, name: bytes) -> str:

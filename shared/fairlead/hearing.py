@@ -12,6 +12,7 @@ from fairlead import history
 from fairlead import inbound as of_clients
 from fairlead.answering import Answering
 from fairlead.answers import Outcome
+from fairlead.entries import LATEST
 from fairlead.events import Event
 from fairlead.feeds import Acknowledged, Feed, Wish, Wishes
 from fairlead.groups import Entry
@@ -80,7 +81,7 @@ class Hearing:
     async def connection_history(self, user_id: str | None, count: int) -> list[PastConnection]:
         """See `fairlead.Backend.connection_history`."""
         found: list[PastConnection] = []
-        before = history.LATEST
+        before = LATEST
         while before and len(found) < count:
             (reply,) = await patiently(self._timeout_seconds, self._shards.ask, history.page(self._names, before))
             records, before = history.paged(reply)

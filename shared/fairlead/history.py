@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fairlead.codec import from_json
+from fairlead.entries import LATEST, Fields, backwards, entries
 from fairlead.errors import InvalidJson
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 KEPT: Final = 10_000
 """Connections that are kept."""
-
-LATEST: Final = "+"
-"""Where the first page begins."""
 
 PAGE: Final = 500
 """Records read at once."""
@@ -71,22 +69,18 @@ def since_of(connection_id: str) -> float:
 
 def page(names: Names, before: str = LATEST) -> Command:
     """The command that reads a page; see `paged`."""
-    return "XREVRANGE", names.connection_history, before, "-", "COUNT", PAGE
+    return backwards(names.connection_history, before, PAGE)
 
 
 def paged(reply: Any) -> Page:
     """What `page` found; what makes no sense is left out."""
-    entries = list(reply.items() if isinstance(reply, dict) else reply)
-    records = [record for _, fields in entries if (record := _record(_values(fields))) is not None]
-    last = entries[-1][0].decode() if len(entries) == PAGE else ""
-    return Page(records, f"({last}" if last else "")
+    found = entries(reply)
+    records = [one for entry in found if (one := record(entry.fields)) is not None]
+    return Page(records, found[-1].id if len(found) == PAGE else "")
 
 
-def _values(fields: Any) -> dict[bytes, bytes]:
-    return fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
-
-
-def _record(fields: dict[bytes, bytes]) -> PastConnection | None:
+def record(fields: Fields) -> PastConnection | None:
+    """The connection that one entry tells of; None where it makes no sense."""
     try:
         facts = from_json(fields.get(b"facts", b""))
     except InvalidJson:
@@ -111,7 +105,7 @@ def _record(fields: dict[bytes, bytes]) -> PastConnection | None:
 
 def chosen(records: Sequence[PastConnection], user_id: str | None) -> list[PastConnection]:
     """Those of *user_id*, or all."""
-    return [record for record in records if user_id is None or record.user_id == user_id]
+    return [one for one in records if user_id is None or one.user_id == user_id]
 
 
 def _moment(seconds: float) -> datetime:

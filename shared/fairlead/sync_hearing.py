@@ -10,6 +10,7 @@ from fairlead import events as of_events
 from fairlead import history
 from fairlead import inbound as of_clients
 from fairlead.answers import Outcome
+from fairlead.entries import LATEST
 from fairlead.events import Event
 from fairlead.feeds import Wish, Wishes
 from fairlead.groups import Entry
@@ -71,7 +72,7 @@ class SyncHearing:
     def connection_history(self, user_id: str | None, count: int) -> list[PastConnection]:
         """See `fairlead.SyncBackend.connection_history`."""
         found: list[PastConnection] = []
-        before = history.LATEST
+        before = LATEST
         while before and len(found) < count:
             (reply,) = patiently_sync(self._timeout_seconds, self._shards.ask, history.page(self._names, before))
             records, before = history.paged(reply)

@@ -12,7 +12,7 @@ from collections.abc import Generator, Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from fairlead import asks
+from fairlead import asks, audit
 from fairlead.asks import Result, Standing
 from fairlead.codec import to_json
 from fairlead.envelope import Envelope
@@ -29,10 +29,6 @@ from fairlead.sent import Fate
 from fairlead.shown import closed_message, question_message
 
 T = TypeVar("T")
-
-
-AUDITED: Final = 10_000
-"""Entries of the audit trail that are kept."""
 
 LATE_AUDITED: Final = 10
 """Late answers to one question that are written down: nobody shall fill the trail by clicking."""
@@ -192,11 +188,10 @@ def due_at(standing: Standing) -> int:
     return int(min([standing.deadline, *(standing.created + step["after_ms"] for step in steps)]))
 
 
-def audited(names: Names, standing: Standing, what: str, **facts: str) -> SomeCommand:
+def audited(names: Names, standing: Standing, what: str, **more: str) -> SomeCommand:
     """Write down what happened to a question; the digest says what exactly was approved."""
     asked = standing.asked
-    fields = {
-        "event": what,
+    facts = {
         "question": standing.id,
         "task_id": asked["task_id"] or "",
         "step": str(asked["step"] if asked["step"] is not None else ""),
@@ -206,10 +201,9 @@ def audited(names: Names, standing: Standing, what: str, **facts: str) -> SomeCo
         "decision": to_json(standing.response).decode() if standing.response else "",
         "on_timeout": asked["on_timeout"],
         "payload_sha256": sha256(to_json(asked)).hexdigest(),
-        **facts,
+        **more,
     }
-    flat = [item for pair in fields.items() for item in pair]
-    return ("XADD", names.audit, "MAXLEN", "~", AUDITED, "*", *flat)
+    return audit.written(names, what, facts)
 
 
 def told(names: Names, happening: Happening, sender: str) -> SomeCommand:

@@ -1,4 +1,4 @@
-"""What backends are told: events, what clients say, and how connections ended (MSG-6, MSG-7, CON-10)."""
+"""What is written down: events, what clients say, how connections ended, who did what (MSG-6, MSG-7, CON-10)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from pydantic_core import to_jsonable_python
 
-from fairlead import answers, events, history
+from fairlead import answers, audit, events, history
 from fairlead.answers import Asked, Collected
 from fairlead.errors import HandlerTimeout, Unavailable
 from fairlead.inbound import MESSAGE
@@ -91,6 +91,10 @@ class Told:
         self._streams.write(
             "XADD", self._names.connection_history, *self._trimming(), "*", "facts", orjson.dumps(facts | more)
         )
+
+    def audited(self, what: str, **facts: str) -> None:
+        """Somebody must answer for *what* has happened; ``by`` among the *facts* says who."""
+        self._streams.write(*audit.written(self._names, what, {**facts, "replica": self._replica}))
 
     def _trimming(self) -> tuple[Argument, ...]:
         if next(self._ended) % TRIM_EVERY:
