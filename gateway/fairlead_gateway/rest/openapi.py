@@ -19,6 +19,12 @@ REF: Final = "#/components/schemas/{model}"
 ALWAYS: Final = ("unauthorized", "invalid_message", "unavailable")
 """Codes that any route may answer."""
 
+UNREADABLE: Final = {
+    "408": "The body did not arrive in time.",
+    "415": "The body is not application/json, or compressed.",
+}
+"""How a body may be refused before anything in it is looked at, by status."""
+
 Model = type[BaseModel]
 Schemas = Mapping[Any, Mapping[str, Any]]
 """By model and mode."""
@@ -60,7 +66,7 @@ def document(rows: Iterable[Row]) -> Document:
         "components": {
             "schemas": components,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
-            "responses": {code: _problem(code, schemas) for code in STATUS},
+            "responses": {code: _problem(ERRORS[code], schemas, status=status) for code, status in STATUS.items()},
         },
     }
 
@@ -78,21 +84,28 @@ def _schemas(rows: tuple[Row, ...]) -> tuple[Schemas, Document]:
 
 
 def _operation(row: Row, schemas: Schemas) -> Document:
-    codes = dict.fromkeys((*ALWAYS, *(("forbidden",) if row.rank > Rank.USER else ()), *row.errors))
     operation: Document = {
         "operationId": row.name,
         "summary": row.summary,
         "description": f"{_text(row)}\n\nRank: {row.rank.name.lower()}.",
         "tags": [row.tag],
         "parameters": _parameters(row),
-        "responses": {str(row.status): _success(row, schemas), **_problems(row, codes)},
+        "responses": {str(row.status): _success(row, schemas), **_problems(_codes(row), schemas)},
     }
     if row.body is not Nothing:
-        codes |= dict.fromkeys(("invalid_json", "too_large"))
         body = schemas[row.body, "validation"]
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
-        operation["responses"] = {str(row.status): _success(row, schemas), **_problems(row, codes)}
+        for status, why in UNREADABLE.items():
+            operation["responses"][status] = _problem(why, schemas)
     return operation
+
+
+def _codes(row: Row) -> Iterable[str]:
+    """All that it may be refused with; a path that holds an id holds perhaps a wrong one, which leads nowhere."""
+    codes: Document = dict.fromkeys((*ALWAYS, *row.errors))
+    codes |= dict.fromkeys(("forbidden",) if row.rank > Rank.USER else ())
+    codes |= dict.fromkeys(("not_found",) if row.in_path else ())
+    return codes | dict.fromkeys(("invalid_json", "too_large") if row.body is not Nothing else ())
 
 
 def _text(row: Row) -> str:
@@ -100,7 +113,7 @@ def _text(row: Row) -> str:
 
 
 def _parameters(row: Row) -> list[Document]:
-    schema = row.params.model_json_schema(mode="validation")
+    schema = row.params.model_json_schema(mode="validation", ref_template=REF)
     required = set(schema.get("required", ()))
     return [
         {
@@ -121,22 +134,22 @@ def _success(row: Row, schemas: Schemas) -> Document:
     return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
 
 
-def _problems(row: Row, codes: Iterable[str]) -> Document:
+def _problems(codes: Iterable[str], schemas: Schemas) -> Document:
     """Responses by status; codes that share one are told together."""
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(STATUS[code], []).append(code)
-    answers: Document = {}
-    for status, some in sorted(by_status.items()):
-        answers[str(status)] = {"$ref": f"#/components/responses/{some[0]}"}
-    if row.body is not Nothing:
-        answers["415"] = {"$ref": "#/components/responses/invalid_message"}
-    return answers
+    return {
+        str(status): {"$ref": f"#/components/responses/{some[0]}"}
+        if len(some) == 1
+        else _problem(" ".join(f"`{code}`: {ERRORS[code]}" for code in some), schemas)
+        for status, some in sorted(by_status.items())
+    }
 
 
-def _problem(code: str, schemas: Schemas) -> Document:
+def _problem(why: str, schemas: Schemas, *, status: int = 0) -> Document:
     schema = schemas[ProblemDocument, "serialization"]
-    answer: Document = {"description": ERRORS[code], "content": {MEDIA_TYPE: {"schema": schema}}}
-    if STATUS[code] == 401:
-        answer["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    answer: Document = {"description": why, "content": {MEDIA_TYPE: {"schema": schema}}}
+    if status == 401:
+        answer["headers"] = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
     return answer

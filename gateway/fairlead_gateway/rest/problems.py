@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.responses import JSONResponse
 
 from fairlead.errors import FairleadError
+from fairlead_gateway.access.rejected import TokenRejected
 from fairlead_gateway.sessions.voice import encode
 
 STATUS: Final[Mapping[str, int]] = {
@@ -44,6 +45,14 @@ class Problem(JSONResponse):
         return encode(content)
 
 
+class Refused(Exception):
+    """A request that HTTP has a status for and clients on a socket no code; ends as *problem*."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.status_code)
+        self.problem = problem
+
+
 def problem(
     status: int,
     detail: str,
@@ -70,7 +79,7 @@ def problem_of(error: FairleadError) -> Problem:
 
 def _headers(status: int, error: FairleadError) -> dict[str, str]:
     if status == 401:
-        return {"www-authenticate": "Bearer"}
+        return {"www-authenticate": 'Bearer error="invalid_token"' if isinstance(error, TokenRejected) else "Bearer"}
     if status == 429:
         return {"retry-after": str(max(1, round(error.detail.get("retry_ms", 0) / 1000)))}
     return {"retry-after": str(RETRY_SECONDS)} if status == 503 else {}

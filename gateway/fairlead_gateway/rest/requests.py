@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
@@ -10,35 +11,38 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from fairlead.codec import MAX_BYTES, bounded, from_json
-from fairlead.errors import FairleadError, Forbidden, InvalidMessage, TooLarge, Unauthorized
+from fairlead.codec import from_json
+from fairlead.errors import FairleadError, Forbidden, InvalidMessage, Unauthorized
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.access.roles import rank_of
 from fairlead_gateway.rest.api import Api
-from fairlead_gateway.rest.problems import problem, problem_of
+from fairlead_gateway.rest.intake import JSON, Intake
+from fairlead_gateway.rest.problems import Refused, problem, problem_of
 from fairlead_gateway.rest.route import Asked, Body, Nothing, Params, Row
 
 log = structlog.get_logger(__name__)
 
-JSON: Final = "application/json"
+MAX_QUERY_BYTES: Final = 8192
+
+LARGE: Final = 64 * 1024
+"""Bodies of more bytes are looked at in a thread, so that everybody else is served meanwhile."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def serve(api: Api, row: Row, request: Request) -> Response:
+async def serve(api: Api, row: Row, request: Request, intake: Intake) -> Response:
     """Answer *request*, which is for *row*."""
     try:
-        if row.body is not Nothing and _media_type(request) != JSON:
-            return problem(415, f"send the body as {JSON}")
-        answer = await row.do(await _asked(api, row, request))
+        return response(row.status, await row.do(await _asked(api, row, request, intake)))
     except FairleadError as error:
         return problem_of(error)
+    except Refused as refused:
+        return refused.problem
     except ClientDisconnect:
         return Response(status_code=400)
     except Exception:
         log.exception("request failed", method=row.method, path=row.path)
         return problem(500, "a fault of ours; it was logged", code="internal")
-    return response(row.status, answer)
 
 
 def response(status: int, answer: BaseModel | None) -> Response:
@@ -49,27 +53,34 @@ def response(status: int, answer: BaseModel | None) -> Response:
     return Response(answer.model_dump_json(), status, headers, JSON)
 
 
-async def _asked(api: Api, row: Row, request: Request) -> Asked[Params, Body]:
+async def _asked(api: Api, row: Row, request: Request, intake: Intake) -> Asked[Params, Body]:
     """
+    Nothing that was sent is looked at before it is known who sends it.
+
     :raises Unauthorized: there is no good token.
     :raises Forbidden: its role is of a lower rank.
     :raises FairleadError: what was sent is malformed, or too large.
+    :raises Refused: it cannot be read at all.
     """
     identity = await identify(api, request)
     rank = rank_of(identity, api.replica.settings)
     if rank < row.rank:
         raise Forbidden(f"this takes the rank {row.rank.name.lower()}: a token with one of the roles that have it")
-    params = checked(row.params, _params(request), "parameters")
+    params = checked(row.params, _params(row, request), "parameters")
     if row.body is Nothing:
         return Asked(api, identity, rank, params, Nothing())
-    return Asked(api, identity, rank, params, checked(row.body, await _body(request), "body"))
+    data = await intake.json()
+    if len(data) > LARGE:
+        return Asked(api, identity, rank, params, await asyncio.to_thread(_body, row, data))
+    return Asked(api, identity, rank, params, _body(row, data))
 
 
 async def identify(api: Api, request: Request) -> Identity:
     """Whom the token of *request* names."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    given = request.headers.getlist("authorization")
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     if scheme.lower() != "bearer":
-        raise Unauthorized("send Authorization: Bearer <token>")
+        raise Unauthorized("send one header Authorization: Bearer <token>")
     return await api.replica.verifier.identify(token.strip())
 
 
@@ -83,32 +94,38 @@ def checked(model: type[Model], value: object, what: str) -> Model:
         return model.model_validate(value)
     except ValidationError as error:
         wrong = [
-            {"at": ".".join(map(str, fault["loc"])) or what, "why": fault["msg"]}
+            {"at": ".".join(map(str, fault["loc"]))[:256] or what, "why": fault["msg"]}
             for fault in error.errors(include_url=False, include_context=False, include_input=False)[:10]
         ]
         first = wrong[0]
         raise InvalidMessage(f"{what}: {first['at']}: {first['why']}", errors=wrong) from None
 
 
-def _params(request: Request) -> Mapping[str, Any]:
+def _params(row: Row, request: Request) -> Mapping[str, Any]:
     """Path and query; a name that is given several times is a list."""
-    asked: dict[str, Any] = {}
-    for name in request.query_params:
-        values = request.query_params.getlist(name)
-        asked[name] = values[0] if len(values) == 1 else values
-    return asked | request.path_params
+    if len(request.scope["query_string"]) > MAX_QUERY_BYTES:
+        raise InvalidMessage(f"the query is longer than {MAX_QUERY_BYTES} bytes")
+    asked: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        asked.setdefault(name, []).append(value)
+    known = row.params.model_fields.keys() - row.in_path
+    _refuse_unknown(asked.keys() - known, known, "parameters")
+    return {name: some[0] if len(some) == 1 else some for name, some in asked.items()} | request.path_params
 
 
-async def _body(request: Request) -> object:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > MAX_BYTES:
-        raise TooLarge(f"the body is {declared} bytes; at most {MAX_BYTES} are allowed", limit=MAX_BYTES)
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        bounded(bytes(data)) if len(data) > MAX_BYTES else None
-    return from_json(bytes(data))
+def _body(row: Row, data: bytes) -> Body:
+    value = from_json(data)
+    if isinstance(value, dict):
+        fields = row.body.model_fields
+        known = fields.keys() | {field.alias for field in fields.values() if field.alias}
+        # Otherwise each of a hundred thousand would make an error of its own.
+        _refuse_unknown(value.keys() - known, known, "body")
+    return checked(row.body, value, "body")
 
 
-def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _refuse_unknown(unknown: set[str], known: set[str], what: str) -> None:
+    """:raises InvalidMessage: somebody meant something that we do not know; to pass it over would be to mislead."""
+    if unknown:
+        name = min(unknown)[:64]
+        among = f"known are {', '.join(sorted(known))}" if known else "there are none"
+        raise InvalidMessage(f"{what}: {name}: unknown; {among}", errors=[{"at": name, "why": f"unknown; {among}"}])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,37 +11,56 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from fairlead_gateway.rest.api import Api
+from fairlead_gateway.rest.intake import Intake
 from fairlead_gateway.rest.openapi import document
 from fairlead_gateway.rest.problems import problem
 from fairlead_gateway.rest.requests import serve
 from fairlead_gateway.rest.route import PREFIX, Row
 from fairlead_gateway.rest.table import ROWS
 
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-"""Whatever is asked below `PREFIX` is answered by us, with a problem document at least."""
+
+class Below(ABC):
+    """Whatever is asked below `PREFIX`, in whichever method; a class, so that Starlette leaves methods to it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        intake = Intake(scope, receive)
+        response = await self._answer(Request(scope), intake)
+        if not intake.is_over:
+            await intake.drain()
+        if not intake.is_over and scope["http_version"] in ("1.0", "1.1"):
+            # What still comes would hold the connection for as long as the client likes.
+            response.headers["connection"] = "close"
+        await response(scope, receive, send)
+
+    @abstractmethod
+    async def _answer(self, request: Request, intake: Intake) -> Response: ...
 
 
-class Resource:
-    """All rows of one path; a class, so that Starlette leaves methods to it."""
+class Resource(Below):
+    """All rows of one path."""
 
     def __init__(self, api: Api, rows: Sequence[Row]) -> None:
         self._api = api
-        self._rows = {row.method: row for row in rows}
-        gets = ("GET", "HEAD") if "GET" in self._rows else ()
-        self._allow = ", ".join(dict.fromkeys((*gets, *self._rows, "OPTIONS")))
+        self._rows: dict[str, Row] = {row.method: row for row in rows}
+        if "GET" in self._rows:
+            self._rows["HEAD"] = self._rows["GET"]
+        self._allow = ", ".join((*self._rows, "OPTIONS"))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        await (await self._answer(request))(scope, receive, send)
+    async def _answer(self, request: Request, intake: Intake) -> Response:
+        row = self._rows.get(request.method)
+        if row is not None:
+            return await serve(self._api, row, request, intake)
+        allow = {"allow": self._allow}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=allow)
+        return problem(405, f"this takes {self._allow}", headers=allow)
 
-    async def _answer(self, request: Request) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        for known, row in self._rows.items():
-            if known == method:
-                return await serve(self._api, row, request)
-        if method == "OPTIONS":
-            return Response(status_code=204, headers={"allow": self._allow})
-        return problem(405, f"this takes {self._allow}", headers={"allow": self._allow})
+
+class Nowhere(Below):
+    """No route of ours."""
+
+    async def _answer(self, request: Request, intake: Intake) -> Response:
+        return problem(404, "there is no such route; see /openapi.json", code="not_found")
 
 
 def api_routes(api: Api, rows: Iterable[Row] = ROWS) -> list[BaseRoute]:
@@ -49,13 +68,11 @@ def api_routes(api: Api, rows: Iterable[Row] = ROWS) -> list[BaseRoute]:
     by_path: dict[str, list[Row]] = {}
     for row in rows:
         by_path.setdefault(row.path, []).append(row)
-
-    async def nowhere(_request: Request) -> Response:
-        return problem(404, "there is no such route; see /openapi.json", code="not_found")
-
+    nowhere = Nowhere()
     return [
         *(Route(PREFIX + path, Resource(api, some), name=path) for path, some in by_path.items()),
-        Route(PREFIX + "/{rest:path}", nowhere, methods=METHODS),
+        Route(PREFIX, nowhere),
+        Route(PREFIX + "/{rest:path}", nowhere),
     ]
 
 
