@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from fairlead.names import is_id
-from fairlead_gateway.admin.surveys import Answer, Found
-from fairlead_gateway.sessions.replica import Replica
-
-
-async def connection(replica: Replica, about: Mapping[str, Any]) -> Found:
-    """Everything that may be shown about one connection, if it is here."""
-    found = replica.pool.get(str(about.get("id")))
-    return {"connections": [found.info(replica.id)] if found is not None and found.joined else []}
-
-
-async def connections_of(replica: Replica, about: Mapping[str, Any]) -> Found:
-    """The connections here that hear a channel, a user's for instance."""
-    channel = about.get("channel")
-    heard = replica.pool.members(channel) if isinstance(channel, str) and is_id(channel) else ()
-    return {"connections": [one.info(replica.id) for one in heard]}
-
+from fairlead_gateway.admin import closing, connections, pinging
+from fairlead_gateway.admin.surveys import Answer
 
 ANSWERS: Final[Mapping[str, Answer]] = {
-    "connection": connection,
-    "connections_of": connections_of,
+    "close": closing.close,
+    "connection": connections.connection,
+    "connections": connections.connections,
+    "ping": pinging.ping,
 }
 """By the name of the question."""

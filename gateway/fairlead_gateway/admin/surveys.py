@@ -12,7 +12,8 @@ from fairlead import presence
 from fairlead.control import Finding, SurveyOrder, finding, survey_order
 from fairlead.errors import FairleadError, Unavailable
 from fairlead.ids import uuid7
-from fairlead.names import FLEET, replica_channel
+from fairlead.names import FLEET, id_of, kind_of, replica_channel
+from fairlead.presence import members_of
 from fairlead_gateway.sessions.replica import Replica
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,8 @@ class Survey(NamedTuple):
     """By replica."""
     silent: list[str]
     """Replicas that live and did not answer in time; empty where it is not known who should have."""
+    is_complete: bool = True
+    """Whether as many have answered as have heard the question."""
 
 
 class _Asked:
@@ -97,9 +100,10 @@ class Surveys:
                     await asked.is_complete.wait()
             except TimeoutError:
                 log.info("survey incomplete", about=what, answered=len(asked.found), expected=asked.expected)
+                alive = alive or await self._holders(of)
         finally:
             del self._asked[order.id]
-        return Survey(asked.found, sorted(alive - asked.found.keys()))
+        return Survey(asked.found, sorted(alive - asked.found.keys()), asked.is_complete.is_set())
 
     def answered(self, answer: Finding) -> None:
         """A replica has answered something that was asked here."""
@@ -122,6 +126,15 @@ class Surveys:
             log.info("survey not answered", about=order.what, why=error.message)
         except FairleadError as error:
             log.warning("survey not answered", about=order.what, why=error.message)
+
+    async def _holders(self, channel: str) -> frozenset[str]:
+        """Replicas that live and should hear *channel*, as far as it is written down who sits where."""
+        alive = await self._alive()
+        if channel.startswith("replica:"):
+            return alive & {id_of(channel)}
+        if kind_of(channel) == "connection":
+            return frozenset()
+        return frozenset(one.replica for one in await self._replica.lane.look(members_of(self._replica.names, channel)))
 
     async def _alive(self) -> frozenset[str]:
         return await self._replica.lane.look(presence.replicas_alive(self._replica.names))

@@ -16,7 +16,9 @@ from fairlead_gateway.preflight import Rule, broken_rules, is_waived
 from fairlead_gateway.settings import PREFIX, Settings
 
 _PASSWORD_OF_URL: Final = re.compile(r"(?<=://)([^\s/@:]*):[^\s/@]+(?=@)")
-_SHOWN_ONLY_AS_SET: Final = frozenset({"jwt_secret"})
+_ADDRESSES: Final = frozenset({"redis_url"})
+"""Secrets of which only the password is one."""
+
 _WIDTH: Final = 110
 
 app = typer.Typer(name="config", help="Show and check settings.")
@@ -92,7 +94,7 @@ def variable(field: str) -> str:
 def shown(name: str, value: Any) -> Any:
     """*value* without what must stay secret: passwords inside addresses, and the whole of keys."""
     plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if name in _SHOWN_ONLY_AS_SET:
+    if isinstance(value, SecretStr) and name not in _ADDRESSES:
         return "(set)" if plain else ""
     if isinstance(plain, str):
         return _PASSWORD_OF_URL.sub(r"\1:***", plain)

@@ -43,6 +43,7 @@ class AsgiSocket:
     """
 
     deflates = False
+    echoes_pings = False
 
     def __init__(
         self, receive: Receive, send: Send, limits: WireLimits, subprotocol: str | None = None, remote: str = ""
@@ -81,6 +82,10 @@ class AsgiSocket:
         self._said_slow = False
         self._attached.set()
         self._check_outbox()
+
+    @property
+    def outbox_bytes(self) -> int:
+        return self._outbox_bytes
 
     def ping(self, payload: bytes) -> None:
         self.write(PINGS[Format.of(self.subprotocol, self.deflates).is_msgpack])

@@ -69,6 +69,7 @@ class WebSocketProtocol(asyncio.Protocol):
     """
 
     limits: ClassVar[WireLimits] = WireLimits()
+    echoes_pings = True
 
     __slots__ = (
         "_call",
@@ -206,6 +207,10 @@ class WebSocketProtocol(asyncio.Protocol):
             self.pause_writing()
         if heard:
             self.resume_reading()
+
+    @property
+    def outbox_bytes(self) -> int:
+        return self._transport.get_write_buffer_size() if self._state in (State.OPEN, State.CLOSING) else 0
 
     def ping(self, payload: bytes) -> None:
         self.write(ping_frame(payload))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fairlead_gateway.pool.formats import Format
+from fairlead_gateway.pool.quality import Quality, quality
 
 if TYPE_CHECKING:
     from collections import deque
@@ -98,6 +99,11 @@ class Connection:
     def round_trip_ms(self) -> float | None:
         """Time between the last ping and its pong; None before the first."""
         return round((self.last_pong - self.last_ping) * 1000, 3) if self.last_pong >= self.last_ping > 0 else None
+
+    def quality(self, now: float) -> Quality:
+        """How good it is at the Unix second *now*."""
+        owes = self.last_ping > self.last_pong
+        return quality(self.round_trip_ms, now - self.last_ping if owes else 0.0)
 
     def info(self, replica: str) -> ConnectionInfo:
         """Everything that may be shown about this connection (CON-2)."""

@@ -37,6 +37,10 @@ class ConnectionPool(Generic[Member]):
     def get(self, id: str) -> Member | None:
         return self._by_id.get(id)
 
+    def ids(self) -> list[str]:
+        """Of all connections, in order; since ids tell the time and come in nearly that order, cheap to sort."""
+        return sorted(self._by_id)
+
     def __len__(self) -> int:
         return len(self._by_id)
 

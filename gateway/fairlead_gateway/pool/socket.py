@@ -49,6 +49,13 @@ class Socket(Protocol):
     remote: str
     """The client's address, as the proxy in front reported it."""
 
+    echoes_pings: bool
+    """Whether a pong brings back what its ping carried; elsewhere it comes as the action ``pong``, without."""
+
+    @property
+    def outbox_bytes(self) -> int:
+        """How much waits to be read by the client."""
+
     def attach(self, listener: Listener[Owner_contra], owner: Owner_contra) -> None:
         """
         Say everything to *listener* from now on; what was heard since the accept comes first.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from fairlead_gateway.rest import connections, tickets
+from fairlead_gateway.rest import configuration, connections, steering, tickets, trails
 from fairlead_gateway.rest.route import Rows
 
-ROWS: Final[Rows] = (*connections.ROWS, *tickets.ROWS)
+ROWS: Final[Rows] = (*connections.ROWS, *steering.ROWS, *trails.ROWS, *configuration.ROWS, *tickets.ROWS)
 """Every route, in the order of the documentation."""

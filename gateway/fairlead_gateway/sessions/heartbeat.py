@@ -32,8 +32,8 @@ async def beat(replica: Replica) -> None:
 
 
 def answered(connection: Connection, payload: bytes) -> None:
-    """A pong came in; the difference to the ping is the quality of the connection."""
-    if payload == PING:
+    """A pong came in; the difference to the ping that waits for one is the quality of the connection."""
+    if payload == PING and connection.last_pong < connection.last_ping:
         connection.last_pong = time.time()
 
 

@@ -66,6 +66,7 @@ class Receiver:
                 replica.voice.pong(connection, ref, frame.get("timestamp"))
             elif action == "pong":
                 heartbeat.answered(connection, heartbeat.PING)
+                replica.soundings.heard_plain(connection)
             else:
                 self._queue(connection, frame)
         except FairleadError as error:
@@ -73,6 +74,7 @@ class Receiver:
 
     def pong(self, connection: Connection, payload: bytes) -> None:
         heartbeat.answered(connection, payload)
+        self._replica.soundings.heard(connection, payload)
 
     def slow(self, connection: Connection) -> None:
         # Said in the middle of a fan-out's write: the members must not change under its hands.

@@ -31,6 +31,7 @@ from fairlead_gateway.sessions.handlers import Handlers
 from fairlead_gateway.sessions.live.taps import Taps
 from fairlead_gateway.sessions.live.watches import Watches
 from fairlead_gateway.sessions.monitors import Monitors
+from fairlead_gateway.sessions.sounding import Soundings
 from fairlead_gateway.sessions.tasks import Tasks
 from fairlead_gateway.sessions.voice import Voice
 from fairlead_gateway.settings import Settings
@@ -81,4 +82,5 @@ class Replica:
     """By loop second."""
     expiries: Wheel[Connection] = field(default_factory=Wheel)
     """By Unix second."""
+    soundings: Soundings = field(default_factory=Soundings)
     counters: Counters = field(default_factory=Counters)

@@ -23,6 +23,8 @@ class RecordingSocket:
         self.deflates = False
         self.heard_at = 0.0
         self.remote = "192.0.2.1"
+        self.echoes_pings = True
+        self.outbox_bytes = 0
         self.pings: list[bytes] = []
         self.closes: list[tuple[int, str]] = []
         self.is_reading = True
