@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 
 MAX_QUERY_BYTES: Final = 8192
 
+MAX_MISTAKES: Final = 1000
+"""In one body, that are looked at one by one; the first ten are told."""
+
 LARGE: Final = 64 * 1024
 """Bodies of more bytes are looked at in a thread, so that everybody else is served meanwhile."""
 
@@ -93,6 +96,9 @@ def checked(model: type[Model], value: object, what: str) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
+        if error.error_count() > MAX_MISTAKES:
+            # To tell them all apart would hold up everybody else.
+            raise InvalidMessage(f"{what}: {error.error_count()} mistakes") from None
         wrong = [
             {"at": ".".join(map(str, fault["loc"]))[:256] or what, "why": fault["msg"]}
             for fault in error.errors(include_url=False, include_context=False, include_input=False)[:10]
