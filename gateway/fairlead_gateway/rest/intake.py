@@ -12,7 +12,7 @@ from fairlead.codec import MAX_BYTES
 from fairlead.errors import TooLarge
 from fairlead_gateway.rest.problems import Refused, problem
 
-BODY_SECONDS: Final = 10.0
+BODY_SECONDS: Final = 5.0
 """How long a body may take to arrive."""
 
 JSON: Final = "application/json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from secrets import token_bytes
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -18,16 +19,16 @@ _MARK: Final = b"fl?"
 class _Sounding:
     """One ping that is to be answered."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self) -> None:
         self.payload = _MARK + token_bytes(8)
-        self.began = loop.time()
-        self.heard: asyncio.Future[float] = loop.create_future()
+        # Not the loop's time, which uvloop tells in whole milliseconds.
+        self.began = time.monotonic()
+        self.heard: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.waiting = 0
-        self._now = loop.time
 
     def settle(self) -> None:
         if not self.heard.done():
-            self.heard.set_result(self._now())
+            self.heard.set_result(time.monotonic())
 
 
 class Soundings:
@@ -40,9 +41,8 @@ class Soundings:
     async def round_trip_ms(self, connection: Connection, seconds: float) -> float | None:
         """Ping *connection* now; None if it does not answer within *seconds*."""
         sounding = self._latest.get(connection)
-        loop = asyncio.get_running_loop()
-        if sounding is None or loop.time() - sounding.began >= GAP_SECONDS:
-            sounding = self._latest[connection] = _Sounding(loop)
+        if sounding is None or time.monotonic() - sounding.began >= GAP_SECONDS:
+            sounding = self._latest[connection] = _Sounding()
             connection.socket.ping(sounding.payload)
         some = self._under_way.setdefault(connection, set())
         some.add(sounding)
