@@ -21,10 +21,12 @@ from fairlead.backend import Backend
 from fairlead.names import Names
 from fairlead.sync import SyncBackend
 from fairlead_gateway.facts.lane import SCRIPTS
+from fairlead_gateway.rest.table import ROWS
 from fairlead_gateway.sessions.actions import RESERVED
 from tests.support.client import Client, client, connected
 from tests.support.redis import Server
 from tests.support.replica import Replica, replicas, token, wait_until
+from tests.support.rest import rest
 from tests.support.rights import PREFIX, SHIPPED, acl_file, granted, refusals, url_of, with_passwords
 
 NAMES = Names(PREFIX)
@@ -118,6 +120,7 @@ async def test_everything_that_replicas_and_backends_do_is_allowed(binary: str, 
                 await _clients_say_all_there_is(fleet, server)
                 await _backends_send_all_there_is(fleet[0], server)
                 await _other_languages_write(fleet[0], server, admin)
+                await _operators_ask_all_there_is(fleet)
                 await _scripts_are_loaded_again(fleet[0], admin)
                 await _the_dead_are_swept(fleet, server)
                 fleet[0].stop()
@@ -157,6 +160,20 @@ async def _clients_say_all_there_is(fleet: list[Replica], server: Server) -> Non
         await late.say("connect", token=token("dan"))
         await late.until("connection_established")
     await _a_ticket_opens(fleet)
+
+
+async def _operators_ask_all_there_is(fleet: list[Replica]) -> None:
+    async with connected(fleet[1].url, "gus") as gus, rest(fleet[0], role="admin") as api:
+        for row in ROWS:
+            if row.method == "GET":
+                path = row.path
+                for name in row.in_path:
+                    path = path.replace(f"{{{name}}}", "gus")
+                status, found = await api.ask("GET", path)
+                assert status in (200, 404), (path, found)
+        assert (await api.post("/ping/gus"))["answers"]
+        assert (await api.post("/users/disconnect", {"user_id": "gus"}))["closed"]
+        assert (await gus.closed())[0] == 4003
 
 
 async def _a_ticket_opens(fleet: list[Replica]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+import httpx2
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -18,13 +20,14 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from websockets.sync.client import connect
 
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.openapi import document
 from fairlead_gateway.rest.route import PREFIX, Row
 from fairlead_gateway.rest.table import ROWS
 from tests.gateway.rest.callers import STRANGERS, headers_of
-from tests.support.replica import Replica
+from tests.support.replica import Replica, token
 
 SCALE: Final = float(os.environ.get("FAIRLEAD_TEST_SCALE", "0.2"))
 """1 for as many examples as one could wish for."""
@@ -46,9 +49,22 @@ SCHEMA.config.generation.update(with_security_parameters=False)
 every_row = pytest.mark.parametrize("row", ROWS, ids=[f"{row.method} {row.path}" for row in ROWS])
 
 
-def fuzz(replica: Replica, row: Row, mode: GenerationMode, headers: Mapping[str, str], examples: int) -> set[int]:
-    """Ask *row* of *replica* so many different things; the statuses of the answers, all of them as described."""
+def fuzz(
+    replica: Replica,
+    row: Row,
+    mode: GenerationMode,
+    headers: Mapping[str, str],
+    examples: int,
+    id: str = "",
+) -> set[int]:
+    """
+    Ask *row* of *replica* so many different things.
+
+    :param id: what stands in the path; empty for anything.
+    :returns: the statuses of the answers, all of which are as described.
+    """
     operation = SCHEMA[PREFIX + row.path][row.method]
+    path = dict.fromkeys(row.in_path, id) if id else None
     statuses: set[int] = set()
     checks = [*DESCRIBED, *([negative_data_rejection] if mode is GenerationMode.NEGATIVE else [])]
 
@@ -60,7 +76,7 @@ def fuzz(replica: Replica, row: Row, mode: GenerationMode, headers: Mapping[str,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=operation.as_strategy(generation_mode=mode))
+    @given(case=operation.as_strategy(generation_mode=mode, path_parameters=path))
     def ask(case: schemathesis.Case) -> None:
         answer = case.call(base_url=replica.http, headers=dict(headers), timeout=SECONDS)
         case.validate_response(answer, checks=checks, headers=dict(headers))
@@ -69,6 +85,28 @@ def fuzz(replica: Replica, row: Row, mode: GenerationMode, headers: Mapping[str,
 
     ask()
     return statuses
+
+
+@pytest.fixture(scope="module")
+def somebody(replica: Replica) -> Iterator[str]:
+    """A connection of the user ``42`` in the session ``s1``, after another one that has been ended; its id."""
+    bearer = {"Authorization": f"Bearer {token('42')}"}
+    with connect(f"{replica.url}/chat/session/s1", additional_headers=bearer) as ended:
+        ended.recv(SECONDS)
+        url = f"{replica.http}{PREFIX}/users/disconnect"
+        body = {"user_id": "42", "reason": "to have one that has ended"}
+        httpx2.post(url, json=body, headers=headers_of(Rank.ADMIN)).raise_for_status()
+    with connect(f"{replica.url}/chat/session/s1", additional_headers=bearer) as client:
+        yield str(json.loads(client.recv(SECONDS))["connection_id"])
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.method == "GET"], ids=lambda row: row.path)
+def test_what_there_is_is_shown_as_described(replica: Replica, somebody: str, row: Row) -> None:
+    statuses = fuzz(replica, row, GenerationMode.POSITIVE, headers_of(Rank.ADMIN), 15)
+    for id in ("42", "s1", somebody):
+        statuses |= fuzz(replica, row, GenerationMode.POSITIVE, headers_of(Rank.ADMIN), 15, id)
+
+    assert row.status in statuses or row.errors
 
 
 @every_row
