@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
@@ -60,7 +61,15 @@ class Nowhere(Below):
     """No route of ours."""
 
     async def _answer(self, request: Request, intake: Intake) -> Response:
-        return problem(404, "there is no such route; see /openapi.json", code="not_found")
+        return problem(404, "there is no such route", code="not_found")
+
+
+class Exactly(Route):
+    """A route for a path and no other: that of Starlette ignores a line feed at the end, and stops at any before."""
+
+    def __init__(self, path: str, endpoint: Below, name: str | None = None) -> None:
+        super().__init__(path, endpoint, name=name)
+        self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + r"\Z", re.DOTALL)
 
 
 def api_routes(api: Api, rows: Iterable[Row] = ROWS) -> list[BaseRoute]:
@@ -70,9 +79,9 @@ def api_routes(api: Api, rows: Iterable[Row] = ROWS) -> list[BaseRoute]:
         by_path.setdefault(row.path, []).append(row)
     nowhere = Nowhere()
     return [
-        *(Route(PREFIX + path, Resource(api, some), name=path) for path, some in by_path.items()),
-        Route(PREFIX, nowhere),
-        Route(PREFIX + "/{rest:path}", nowhere),
+        *(Exactly(PREFIX + path, Resource(api, some), name=path) for path, some in by_path.items()),
+        Exactly(PREFIX, nowhere),
+        Exactly(PREFIX + "/{rest:path}", nowhere),
     ]
 
 

@@ -94,7 +94,10 @@ async def test_head_is_get_without_the_body_and_options_tells_the_methods(replic
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "/nothing", "/config/", "/connections//", "/connections/a/b", "/connections/a%2Fb", "/../metrics"],
+    [
+        *("", "/", "/nothing", "/config/", "/connections//", "/connections/a/b", "/connections/a%2Fb", "/../metrics"),
+        *("/config%0A", "/%0A/a"),
+    ],
 )
 async def test_what_leads_nowhere_is_not_found(replica: Replica, method: str, path: str) -> None:
     answer = await ask(replica, method, path)
