@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -29,8 +30,6 @@ MAX_MISTAKES: Final = 1000
 
 LARGE: Final = 64 * 1024
 """Bodies of more bytes are looked at in a thread, so that everybody else is served meanwhile."""
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 async def serve(api: Api, row: Row, request: Request, intake: Intake) -> Response:
@@ -69,7 +68,8 @@ async def _asked(api: Api, row: Row, request: Request, intake: Intake) -> Asked[
     rank = rank_of(identity, api.replica.settings)
     if rank < row.rank:
         raise Forbidden(f"this takes the rank {row.rank.name.lower()}: a token with one of the roles that have it")
-    params = checked(row.params, _params(row, request), "parameters")
+    with mistakes_in("parameters"):
+        params = row.params.model_validate(_params(row, request))
     if row.body is Nothing:
         return Asked(api, identity, rank, params, Nothing())
     data = await intake.json()
@@ -87,14 +87,15 @@ async def identify(api: Api, request: Request) -> Identity:
     return await api.replica.verifier.identify(token.strip())
 
 
-def checked(model: type[Model], value: object, what: str) -> Model:
+@contextmanager
+def mistakes_in(what: str) -> Iterator[None]:
     """
-    *value* as *model*.
+    What pydantic finds wrong in here, as what the caller is told.
 
-    :raises InvalidMessage: it is not of that shape; says what is wrong, and where.
+    :raises InvalidMessage: says what is wrong, and where.
     """
     try:
-        return model.model_validate(value)
+        yield
     except ValidationError as error:
         if error.error_count() > MAX_MISTAKES:
             # To tell them all apart would hold up everybody else.
@@ -126,7 +127,9 @@ def _body(row: Row, data: bytes) -> Body:
         known = fields.keys() | {field.alias for field in fields.values() if field.alias}
         # Otherwise each of a hundred thousand would make an error of its own.
         _refuse_unknown(value.keys() - known, known, "body")
-    return checked(row.body, value, "body")
+    with mistakes_in("body"):
+        # From the bytes, as only then strict means: as JSON has it. True is no number, and a number no text.
+        return row.body.model_validate_json(data, strict=True)
 
 
 def _refuse_unknown(unknown: set[str], known: set[str], what: str) -> None:

@@ -46,6 +46,9 @@ SCHEMA: Final = schemathesis.openapi.from_dict(document(ROWS))
 # Who asks is ours to say.
 SCHEMA.config.generation.update(with_security_parameters=False)
 
+# Of the fuzzer itself, about itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+
 every_row = pytest.mark.parametrize("row", ROWS, ids=[f"{row.method} {row.path}" for row in ROWS])
 
 

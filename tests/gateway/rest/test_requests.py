@@ -186,6 +186,8 @@ async def test_ten_thousand_parameters_cost_no_time(replica: Replica) -> None:
         (b'{"user_id":"1","user_ids":["2"]}', 422, "invalid_message"),
         (b'{"user_ids":[]}', 422, "invalid_message"),
         (b'{"user_id":"1","code":1000}', 422, "invalid_message"),
+        (b'{"user_id":"1","code":"4003"}', 422, "invalid_message"),
+        (b'{"user_id":"1","reason":true}', 422, "invalid_message"),
         (b'{"user_id":"1","reason":"' + b"a" * 101 + b'"}', 422, "invalid_message"),
         (b'{"user_id":"1","because":"x"}', 422, "invalid_message"),
         (b'{"user_id":"1","__class__":{}}', 422, "invalid_message"),
