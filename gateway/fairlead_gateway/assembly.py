@@ -28,7 +28,9 @@ from fairlead_gateway.access.authorizer import first_yes
 from fairlead_gateway.access.tickets import Tickets
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.admin.answers import ANSWERS
+from fairlead_gateway.admin.overseer import Overseer
 from fairlead_gateway.admin.surveys import Surveys
+from fairlead_gateway.admin.vitals import vitals
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.links import Links, place_in
@@ -47,10 +49,13 @@ from fairlead_gateway.facts.latest import Latest
 from fairlead_gateway.facts.leases import Leases
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
+from fairlead_gateway.facts.statistics import Statistics
 from fairlead_gateway.facts.statuses import Statuses
 from fairlead_gateway.facts.streams import Streams
 from fairlead_gateway.facts.tasks import LOOK_SECONDS, TaskStates
 from fairlead_gateway.facts.told import Limits, Told
+from fairlead_gateway.monitor import ConnectionMonitor
+from fairlead_gateway.monitor.ages import Ages
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.sessions import heartbeat, leaving, questions, seating, stalling
 from fairlead_gateway.sessions.actions import RESERVED
@@ -160,13 +165,30 @@ class Assembly:
         self.surveys = Surveys(self.replica, ANSWERS)
         for channel in self.surveys.channels:
             interest.keep(names.pubsub(channel).encode(), channel)
+        self.statistics = Statistics(lane, names, id)
+        self.monitor = ConnectionMonitor(pool, self.replica.counters, self.replica.quiet)
         self._leases = Leases(
-            lane, names, id, settings.lease_seconds, _facts(settings), self._reseat, self.replica.seats, self._lost
+            lane,
+            names,
+            id,
+            settings.lease_seconds,
+            _facts(settings),
+            self._reseat,
+            self.replica.seats,
+            self._lost,
+            self.statistics.inherit,
         )
+        self.overseer = Overseer(self.statistics, publisher, self._vitals, lambda: self._leases.is_held)
         self._departures = Departures(lane, names, Farewells(self.replica))
         self.dispatcher = MessageDispatcher(
-            pool, lambda: self._links.hold(), lambda: self._links.release(), publisher.publish, instances.patch
+            pool,
+            lambda: self._links.hold(),
+            lambda: self._links.release(),
+            publisher.publish,
+            instances.patch,
+            counted=self.replica.counters,
         )
+        self._ages = Ages(self.replica.counters.delivery_ms)
         relay = Relay(
             interest,
             self.dispatcher,
@@ -174,6 +196,8 @@ class Assembly:
             self._obey,
             lambda name: self._links.probed(name),
             settings.log_level == "debug",
+            self.replica.counters,
+            self._ages,
         )
         self.replica.taps.attach(relay)
         self._links = Links(shards, interest, relay.heard, lambda name: lane.call("PUBLISH", name, "1"), names, id)
@@ -203,6 +227,7 @@ class Assembly:
         self._services.keep(partial(self.replica.watches.run, self.replica), name="watches")
         self._services.keep(partial(self._tasks_due.run, partial(stalling.look, self.replica)), name="stalled tasks")
         self._services.keep(self._streams.run, name="streams")
+        self._services.keep(self.overseer.run, name="overseer")
 
     def turn_away(self) -> None:
         """Be ready no longer; whoever comes in spite of that is still let in."""
@@ -223,6 +248,7 @@ class Assembly:
                 await self.replica.tasks.finish()
                 await self._services.end()
                 await self._counts.end()
+                await self.overseer.end()
                 await self._leases.end()
         except (TimeoutError, Unavailable) as error:
             log.warning("left without goodbye; others will sweep", why=str(error) or "redis did not answer in time")
@@ -266,6 +292,12 @@ class Assembly:
                 self.replica.taps.obey(self.replica, order)
             case Sighting():
                 self.replica.watches.seen(order)
+
+    def _vitals(self) -> dict[str, int]:
+        """What this replica reports, each second."""
+        self._ages.tune()
+        ready = partial(all, self.readiness().values())
+        return vitals(self.replica, self.monitor, self.dispatcher, self._streams, ready)
 
     def _doubt(self, channel: str) -> None:
         """Something may have been missed in *channel*."""

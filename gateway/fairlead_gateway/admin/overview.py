@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from fairlead.messages import rfc3339
+from fairlead.statistics import TEN
+from fairlead_gateway.admin.samples import Sample, rates, sample_of, spread
+from fairlead_gateway.facts.statistics import Said, Sums
+from fairlead_gateway.monitor.counters import COUNTED
 
-TEN: Final = (
+GAUGES: Final = (
     "total_connections",
     "active_connections",
-    "messages_sent",
-    "messages_received",
-    "disconnections",
-    "errors",
-    "active_users",
-    "active_sessions",
     "total_user_connections",
     "total_session_connections",
+    "queued_bytes",
+    "queued_entries",
 )
-"""The statistics of the source documents, by their names."""
+"""What of the figures there is now, on each replica; users and sessions are counted over all of them at once."""
 
 Rates: TypeAlias = Mapping[str, float]
 """By counter: ``messages_sent``, ``messages_received``, ``connections_opened``, ``disconnections``, ``errors``,
@@ -99,3 +99,44 @@ class Overview:
                 for replica, figures in sorted(self.replicas.items())
             ],
         }
+
+
+def overview(sums: Sums, users: int, sessions: int, before: Sample | None) -> tuple[Overview, Sample]:
+    """
+    What the sums of all replicas come to, and the sample to remember of it.
+
+    :param users: who is online on any replica.
+    :param sessions: those with somebody in them on any replica.
+    :param before: the sample that rates and percentiles are differences to.
+    """
+    alive = frozenset(replica for replica, said in sums.replicas.items() if said.is_alive)
+    here = [sums.replicas[replica].gauges for replica in alive]
+    fleet = Figures(
+        **{name: sum(gauges.get(name, 0) for gauges in here) for name in GAUGES},
+        **{name: sums.counters.get(name, 0) for name in COUNTED},
+        active_users=users,
+        active_sessions=sessions,
+        is_ready=any(gauges.get("is_ready") for gauges in here),
+    )
+    sample = sample_of(sums.now_ms, asdict(fleet), sums.counters)
+    return (
+        Overview(
+            at=datetime.fromtimestamp(sums.now_ms / 1000, UTC),
+            fleet=fleet,
+            replicas={replica: figures_of(said) for replica, said in sums.replicas.items()},
+            alive=alive,
+            lost=frozenset(sums.replicas) - alive,
+            rates=rates(before, sample),
+            percentiles=spread(before, sample),
+        ),
+        sample,
+    )
+
+
+def figures_of(said: Said) -> Figures:
+    """What one replica has said of itself."""
+    return Figures(
+        **{name: said.gauges.get(name, 0) for name in (*GAUGES, "active_users", "active_sessions")},
+        **{name: said.counters.get(name, 0) for name in COUNTED},
+        is_ready=said.is_alive and bool(said.gauges.get("is_ready")),
+    )

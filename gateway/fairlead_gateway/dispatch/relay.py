@@ -16,6 +16,7 @@ from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.reader import Heard
 from fairlead_gateway.dispatch.tracks import Tracks
+from fairlead_gateway.pool.counted import Counted
 
 Note = Callable[[str, str, str, str, int, bytes], None]
 """Called with the channel, id, type, who is excluded, offset (0 for none) and JSON frame of a message."""
@@ -34,12 +35,16 @@ class Relay:
         obey: Callable[[str, Order, str], None],
         probed: Callable[[bytes], None],
         traces: bool = False,
+        counted: Counted | None = None,
+        sampled: Callable[[str], None] = lambda id: None,
     ) -> None:
         """
         :param tracks: what says whether a durable message comes next.
         :param obey: called with the channel, the order and who is spared when a control envelope arrives.
         :param probed: called with the Redis channel on which this replica hears itself.
         :param traces: whether to log the id of every message.
+        :param counted: where what nobody can read is counted.
+        :param sampled: called with the id of one message of each batch.
         """
         self._interest = interest
         self._dispatcher = dispatcher
@@ -49,21 +54,28 @@ class Relay:
         self._traces = traces
         self.note: Note | None = None
         """Called with each message that passes; None while nobody looks."""
-        self.dropped = 0
-        """Messages from Redis that were not in any shape we know."""
+        self._counted = counted or Counted()
+        self._sampled = sampled
 
     def heard(self, batch: Heard) -> None:
         """What the reader calls with everything that one read yielded."""
         channel_of = self._interest.channel_of
+        last = ""
         for name, payloads in batch.items():
             channel = channel_of(name)
             if channel:
-                self._relay(channel, payloads)
+                last = self._relay(channel, payloads)
             elif channel is not None:
                 self._probed(name)
+        if last:
+            self._sampled(last)
 
-    def _relay(self, channel: str, payloads: list[bytes]) -> None:
-        """Hand *payloads* on in their order: what was said before an order is heard before it is obeyed."""
+    def _relay(self, channel: str, payloads: list[bytes]) -> str:
+        """
+        Hand *payloads* on in their order: what was said before an order is heard before it is obeyed.
+
+        :returns: the id that the publisher gave the last; empty if it gave none.
+        """
         messages: list[Outgoing] = []
         track, note = self._tracks.get(channel), self.note
         for payload in payloads:
@@ -87,9 +99,10 @@ class Relay:
             if self._traces:
                 log.debug("message relayed", message_id=id_, type=type_, channel=channel, offset=offset)
         self._dispatcher.deliver(channel, messages)
+        return messages[-1].id if messages and not payloads[-1].startswith(b"{") else ""
 
     def _drop(self, channel: str, payload: bytes, error: FairleadError) -> None:
-        self.dropped += 1
+        self._counted.messages_dropped += 1
         log.warning("dropped from redis", channel=channel, why=error.message, bytes=len(payload))
 
 

@@ -43,6 +43,15 @@ class History:
         args = (self._history_seconds, f"{getrandbits(48):012x}", epoch, offset, id_, PAGE)
         return self._lane.run(_READ, self._names.of_durable(channel), args)
 
+    async def said_in(self, channel: str) -> int:
+        """
+        How many messages have been said in a durable *channel*, since Redis knows of it.
+
+        :raises Unavailable: Redis cannot be reached.
+        """
+        top = await self._lane.call("HGET", self._names.meta(channel), "o")
+        return int(top) if top is not None and top.isdigit() else 0
+
     async def sender(self, channel: str, message_id: str) -> str | None:
         """
         Who said a message, such as ``user:42``; None when it is not in the history of *channel* (any more).

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from fairlead import codes
 from fairlead_gateway.monitor.histograms import Histogram
+from fairlead_gateway.pool.counted import Counted
 
 COUNTED: Final = (
     "messages_sent",
@@ -22,12 +24,13 @@ MEASURED: Final = ("round_trip_ms", "action_ms", "delivery_ms")
 """The histograms."""
 
 
+_CODES: Final = frozenset((*range(1000, 1016), *(close.code for close in codes.CLOSES)))
+
+
 @dataclass(slots=True)
-class Counters:
+class Counters(Counted):
     """Absolute figures since the start of this replica; whoever wants a rate takes the difference of two looks."""
 
-    messages_sent: int = 0
-    """Messages of channels handed to sockets, once for each socket; no replies."""
     messages_received: int = 0
     """Messages that clients sent, whatever came of them."""
     connections_opened: int = 0
@@ -38,8 +41,6 @@ class Counters:
     """Error frames said to clients."""
     slow_consumers: int = 0
     """Connections closed for reading slower than they were written to."""
-    messages_dropped: int = 0
-    """What Redis brought and nobody could read."""
     closes: dict[int, int] = field(default_factory=dict)
     """Disconnections by close code."""
     round_trip_ms: Histogram = field(default_factory=Histogram)
@@ -50,8 +51,10 @@ class Counters:
     """Age of some messages when they are handed on here; between machines only as true as their clocks."""
 
     def closed(self, code: int) -> None:
-        """Count the end of a connection that had been greeted."""
+        """Count the end of a connection that had been greeted; codes that clients make up are one, 0."""
         self.disconnections += 1
+        self.slow_consumers += code == codes.SLOW_CONSUMER.code
+        code = code if code in _CODES else 0
         self.closes[code] = self.closes.get(code, 0) + 1
 
     def flat(self) -> dict[str, int]:

@@ -10,7 +10,9 @@ from fairlead.questions import Questions
 from fairlead.sends import Sends
 from fairlead.sent import Sent
 from fairlead_gateway.access.tickets import Tickets
+from fairlead_gateway.admin.overseer import Overseer
 from fairlead_gateway.admin.surveys import Surveys
+from fairlead_gateway.facts.statistics import Statistics
 from fairlead_gateway.monitor import ConnectionMonitor
 from fairlead_gateway.sessions.replica import Replica
 
@@ -21,6 +23,8 @@ class Api:
 
     replica: Replica
     surveys: Surveys
+    overseer: Overseer
+    statistics: Statistics
     tickets: Tickets
     monitor: ConnectionMonitor
     sends: Sends[Coroutine[Any, Any, Sent]]

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from fairlead_gateway.rest import connections, tickets
+from fairlead_gateway.rest import connections, instances, people, replicas, stats, tickets
 from fairlead_gateway.rest.route import Rows
 
-ROWS: Final[Rows] = (*connections.ROWS, *tickets.ROWS)
+ROWS: Final[Rows] = (
+    *stats.ROWS,
+    *replicas.ROWS,
+    *connections.ROWS,
+    *instances.ROWS,
+    *people.ROWS,
+    *tickets.ROWS,
+)
 """Every route, in the order of the documentation."""

@@ -31,10 +31,14 @@ async def beat(replica: Replica) -> None:
         await asyncio.sleep(1.0 - loop.time() % 1.0)
 
 
-def answered(connection: Connection, payload: bytes) -> None:
+def answered(replica: Replica, connection: Connection, payload: bytes) -> None:
     """A pong came in; the difference to the ping is the quality of the connection."""
     if payload == PING:
+        is_first = connection.last_pong < connection.last_ping
         connection.last_pong = time.time()
+        replica.quiet.discard(connection)
+        if is_first:
+            replica.counters.round_trip_ms.add((connection.last_pong - connection.last_ping) * 1000)
 
 
 def _look_at(replica: Replica, connection: Connection, now: float) -> None:
@@ -47,6 +51,10 @@ def _look_at(replica: Replica, connection: Connection, now: float) -> None:
         return
     if connection.last_pong >= connection.last_ping:
         connection.last_ping = time.time()
+    elif now - connection.socket.heard_at > settings.heartbeat_interval_seconds - 1.0:
+        replica.quiet.add(connection)
+    else:
+        replica.quiet.discard(connection)
     connection.socket.ping(PING)
     due = min(now + settings.heartbeat_interval_seconds, dead_at)
     connection.heartbeat_at = replica.heartbeats.put(connection, int(due) + (due == dead_at))

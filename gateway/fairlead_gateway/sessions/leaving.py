@@ -36,6 +36,7 @@ def gone(replica: Replica, connection: Connection, code: int, reason: str) -> No
     connection.write = _nowhere
     connection.inbox = None
     replica.heartbeats.drop(connection, connection.heartbeat_at)
+    replica.quiet.discard(connection)
     forget_expiry(replica, connection)
     channels = connection.channels
     for session in replica.typists.stop(connection):
@@ -50,7 +51,7 @@ def gone(replica: Replica, connection: Connection, code: int, reason: str) -> No
     facts = {"connection_id": connection.id, "user_id": connection.user_id, "code": code, "reason": reason}
     log.info("connection closed" if connection.is_live else "connection refused", **facts)
     if connection.is_live:
-        replica.counters.disconnections += 1
+        replica.counters.closed(code)
         replica.events.emit("disconnection", **facts)
         replica.told.ended(
             connection.id,

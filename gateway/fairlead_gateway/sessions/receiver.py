@@ -65,14 +65,14 @@ class Receiver:
             if action == "ping":
                 replica.voice.pong(connection, ref, frame.get("timestamp"))
             elif action == "pong":
-                heartbeat.answered(connection, heartbeat.PING)
+                heartbeat.answered(replica, connection, heartbeat.PING)
             else:
                 self._queue(connection, frame)
         except FairleadError as error:
             self._refuse(connection, ref, error)
 
     def pong(self, connection: Connection, payload: bytes) -> None:
-        heartbeat.answered(connection, payload)
+        heartbeat.answered(self._replica, connection, payload)
 
     def slow(self, connection: Connection) -> None:
         # Said in the middle of a fan-out's write: the members must not change under its hands.
@@ -108,7 +108,9 @@ class Receiver:
 
     async def _handle(self, connection: Connection, frame: dict[str, Any]) -> None:
         context = Context(self._replica, connection)
+        began = self._now()
         await self._answer(connection, frame, context)
+        self._replica.counters.action_ms.add((self._now() - began) * 1000)
         for do in context.afterwards:
             do()
 

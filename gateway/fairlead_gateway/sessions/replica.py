@@ -22,7 +22,7 @@ from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.facts.statuses import Statuses
 from fairlead_gateway.facts.tasks import TaskStates
 from fairlead_gateway.facts.told import Told
-from fairlead_gateway.monitor.monitor import Counters
+from fairlead_gateway.monitor import Counters
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.pool.typists import Typists
 from fairlead_gateway.pool.wheel import Wheel
@@ -81,4 +81,6 @@ class Replica:
     """By loop second."""
     expiries: Wheel[Connection] = field(default_factory=Wheel)
     """By Unix second."""
+    quiet: set[Connection] = field(default_factory=set)
+    """Connections that have not been heard of within their heartbeat, and are not dead yet."""
     counters: Counters = field(default_factory=Counters)

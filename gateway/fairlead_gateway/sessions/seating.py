@@ -148,6 +148,7 @@ def settle_in(replica: Replica, connection: Connection, caught: Mapping[str, Cau
         if connection.joined and (channel in own or channel in connection.channels):
             replica.pool.join(connection, channel)
             if messages := one.missed + replica.tracks.rest(channel, one):
+                replica.counters.messages_sent += _replayed(connection, messages)
                 missed.append(frames_for(connection, channel, messages))
     return b"".join(missed)
 
@@ -231,6 +232,11 @@ def own_channels(connection: Connection, identity: Identity | None = None) -> tu
     identity = identity or connection.identity
     own = (f"user:{identity.user_id}", f"connection:{connection.id}", "broadcast")
     return (*own, f"role:{identity.role}") if is_id(identity.role) else own
+
+
+def _replayed(connection: Connection, messages: Sequence[Outgoing]) -> int:
+    """How many of *messages* were said in the channel and are for *connection*; a state stands for none."""
+    return sum(bool(message.offset) and message.is_for(connection.id, connection.user_id) for message in messages)
 
 
 def _position(claimed: Claimed | None) -> Position | None:

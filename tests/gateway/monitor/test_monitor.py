@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead_gateway.monitor import ConnectionMonitor
-from fairlead_gateway.monitor.monitor import Counters
+from fairlead_gateway.monitor import ConnectionMonitor, Counters
 from fairlead_gateway.pool import ConnectionPool
 
 

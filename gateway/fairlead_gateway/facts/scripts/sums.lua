@@ -1,0 +1,20 @@
+#!lua flags=no-writes
+-- Read what all replicas have counted, each once: what is in the totals, and what of each is not.
+-- KEYS: 1 totals (hash)  2 known (sorted set: replica scored by its last report, ms)
+--       3 lost (sorted set: replica scored by when it was swept after, ms)  4 replicas (sorted set by end of lease, ms)
+-- ARGV: 1 what the keys of a replica's statistics begin with  2 what those of the folded part end with
+--       3 how long the lost are shown, ms
+-- Returns {now in ms, {field, total, ...}, {replica, end of lease in ms or 0, {field, value, ...}, {field, folded, ...}}, ...}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local answer = {now, redis.call('HGETALL', KEYS[1])}
+local function tell(replicas)
+  for _, replica in ipairs(replicas) do
+    local lease = tonumber(redis.call('ZSCORE', KEYS[4], replica) or 0)
+    local key = ARGV[1] .. replica
+    answer[#answer + 1] = {replica, lease, redis.call('HGETALL', key), redis.call('HGETALL', key .. ARGV[2])}
+  end
+end
+tell(redis.call('ZRANGE', KEYS[2], 0, -1))
+tell(redis.call('ZRANGEBYSCORE', KEYS[3], now - ARGV[3], '+inf'))
+return answer
