@@ -7,7 +7,7 @@ from typing import Any, Final
 from fairlead.codec import from_json
 from fairlead.errors import InvalidJson
 from fairlead.names import Names
-from fairlead.presence import Query
+from fairlead.presence import Query, pairs
 
 TEN: Final = (
     "total_connections",
@@ -30,12 +30,17 @@ def latest(names: Names) -> Query[dict[str, int]]:
 
 
 def _figures(replies: list[Any]) -> dict[str, int]:
-    figures: list[int] = []
-    for _, (_, sample) in replies[0]:
-        try:
-            match from_json(sample):
-                case {"figures": list(values)} if all(isinstance(value, int) for value in values):
-                    figures = values
-        except InvalidJson:
-            pass  # Nobody of ours wrote that; nothing is known.
+    entries = list(replies[0].items() if isinstance(replies[0], dict) else replies[0])
+    figures = _written(dict(pairs(entries[0][1])).get(b"sample", b"")) if entries else []
     return dict(zip(TEN, [*figures, *[0] * len(TEN)], strict=False))
+
+
+def _written(sample: bytes) -> list[int]:
+    """The figures in a sample; none where nobody of ours wrote it."""
+    try:
+        match from_json(sample):
+            case {"figures": list(figures)} if all(isinstance(figure, int) for figure in figures):
+                return figures
+    except InvalidJson:
+        pass  # As what is of another shape.
+    return []

@@ -118,7 +118,8 @@ class Overseer:
 
         :raises Unavailable: Redis cannot be reached.
         """
-        moments = window.moments((await self._statistics.sums()).now_ms)
+        last = [parsed(data) for data in await self._statistics.last_samples(1)]
+        moments = window.moments(last[0].at_ms) if last and last[0] is not None else []
         return [sample for data in await self._statistics.samples_since(moments) if (sample := parsed(data))]
 
     # -- inside --------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def parsed(data: bytes) -> Sample | None:
             case {"at": int(at_ms), "figures": list(figures), **others}:
                 counts = {name: _padded(others.get(name, [])) for name in MEASURED}
                 return Sample(at_ms, dict(zip(COLUMNS, _numbers(figures), strict=False)), counts)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         pass  # As what is of another shape.
     return None
 

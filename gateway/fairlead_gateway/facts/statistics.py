@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from fairlead.errors import Unavailable
@@ -97,8 +98,9 @@ class Statistics:
         is_known, self._reports = bool(self._reported), self._reports + 1
         reported = self._reported if self._reports % _REPEAT else {}
         changed = {name: value for name, value in figures.items() if reported.get(name) != value}
+        changed = changed or dict(islice(figures.items(), 1))
         try:
-            forgotten, oversees = await self._write(changed or figures)
+            forgotten, oversees = await self._write(changed)
             if forgotten and len(changed) < len(figures):
                 _, oversees = await self._write(figures)
         except Unavailable:
@@ -203,9 +205,10 @@ def summed(reply: Sequence[Any]) -> Sums:
     replicas = {}
     for name, lease, flat, folded_flat in said:
         own, gauges = _apart(flat)
-        folded, _ = _apart(folded_flat)
-        for field, value in own.items():
-            counters[field] = counters.get(field, 0) + value - folded.get(field, 0)
+        if folded_flat is not None:
+            folded, _ = _apart(folded_flat)
+            for field, value in own.items():
+                counters[field] = counters.get(field, 0) + value - folded.get(field, 0)
         left = float(lease) - now
         replicas[name.decode()] = Said(left > 0, max(left, 0.0), own, gauges)
     return Sums(now, counters, replicas)

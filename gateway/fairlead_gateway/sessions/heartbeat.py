@@ -14,6 +14,9 @@ from fairlead_gateway.sessions.replica import Replica
 PING: Final = b"fl"
 """What our pings carry; a pong with anything else is not an answer to them."""
 
+_QUIET: Final = 0.9
+"""Who did not answer our ping, nor say anything for this part of an interval, is quiet: looks come somewhat early."""
+
 
 async def beat(replica: Replica) -> None:
     """Turn the wheels each second, until cancelled. One timer serves every connection."""
@@ -51,7 +54,7 @@ def _look_at(replica: Replica, connection: Connection, now: float) -> None:
         return
     if connection.last_pong >= connection.last_ping:
         connection.last_ping = time.time()
-    elif now - connection.socket.heard_at > settings.heartbeat_interval_seconds - 1.0:
+    elif now - connection.socket.heard_at > settings.heartbeat_interval_seconds * _QUIET:
         replica.quiet.add(connection)
     else:
         replica.quiet.discard(connection)
