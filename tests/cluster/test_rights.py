@@ -25,6 +25,7 @@ from fairlead_gateway.sessions.actions import RESERVED
 from tests.support.client import Client, client, connected
 from tests.support.redis import Server
 from tests.support.replica import Replica, replicas, token, wait_until
+from tests.support.rest import rest
 from tests.support.rights import PREFIX, SHIPPED, acl_file, granted, refusals, url_of, with_passwords
 
 NAMES = Names(PREFIX)
@@ -157,6 +158,18 @@ async def _clients_say_all_there_is(fleet: list[Replica], server: Server) -> Non
         await late.say("connect", token=token("dan"))
         await late.until("connection_established")
     await _a_ticket_opens(fleet)
+    async with rest(fleet[0]) as api:
+        for path in (
+            "/stats",
+            "/stats/history",
+            "/replicas",
+            "/instances",
+            "/instances/i",
+            "/sessions",
+            "/online-users",
+        ):
+            await api.get(path)
+        assert await api.get("/sessions/s2")
 
 
 async def _a_ticket_opens(fleet: list[Replica]) -> None:
@@ -218,6 +231,7 @@ async def _send_all(fl: Backend, fay: Client) -> None:
         await fl.send_to_topic("t", message)
     assert await fl.is_online("fay")
     assert await fl.last_seen("fay")
+    assert (await fl.stats())["total_connections"] >= 0
     assert await fl.online_count() == len([user async for user in fl.iter_online()])
     await fl.device_status(456, "online")
     assert await fl.device_state(456)

@@ -21,6 +21,9 @@ log = structlog.get_logger(__name__)
 
 BEAT_SECONDS: Final = 1.0
 
+LOOK_SECONDS: Final = 0.2
+"""How often a replica without a lease looks whether it has one."""
+
 WINDOW_SECONDS: Final = 60
 """What rates and percentiles of an overview are over."""
 
@@ -69,15 +72,17 @@ class Overseer:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            if self._is_ready():
-                try:
-                    await self.beat()
-                    self._is_away = False
-                except Unavailable as error:
-                    self.oversees = False
-                    if not self._is_away:
-                        log.warning("statistics not reported", why=error.message)
-                    self._is_away = True
+            if not self._is_ready():
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
+            try:
+                await self.beat()
+                self._is_away = False
+            except Unavailable as error:
+                self.oversees = False
+                if not self._is_away:
+                    log.warning("statistics not reported", why=error.message)
+                self._is_away = True
             await asyncio.sleep(max(0.1, began + BEAT_SECONDS - loop.time()))
 
     async def beat(self) -> None:

@@ -147,6 +147,7 @@ async def test_who_ends_lets_another_one_oversee_at_once(redis: Redis, names: Na
     async with stations(redis, names, "r1", "r2") as (first, second):
         await first.overseer.beat()
         await first.overseer.end()
+        await redis.zrem(names.replicas, "r1")
         await second.overseer.beat()
 
         assert [seen.fleet.connections_opened for seen in second.seen] == [4]

@@ -317,7 +317,8 @@ async def inherit(run: Run, redis: Redis) -> None:
 async def sums(run: Run, redis: Redis) -> None:
     begin, end = NAMES.stats_of(" ")[1].split(" ")
     assert (await run("sums", SUMS, (begin, end, 5000)))[1:] == [[]]
-    await redis.zadd(NAMES.replicas, {"r1": 2**52})
+    await redis.zadd(NAMES.replicas, {"r1": 2**52, "ended": 1})
+    assert (await run("sums", SUMS, (begin, end, 5000)))[2:] == [[b"r1", 2**52, [], None]], "it has yet to report"
     await run("report", STATS, ("r1", 60, 5000, "errors", 3))
     now, totals, said = await run("sums", SUMS, (begin, end, 5000))
     assert (now > 1_000_000_000_000, totals, said) == (True, [], [b"r1", 2**52, [b"errors", b"3"], []])
@@ -326,6 +327,8 @@ async def sums(run: Run, redis: Redis) -> None:
         [b"errors", b"3"],
         [b"r1", 2**52, [b"errors", b"3"], None],
     ]
+    await redis.delete(NAMES.replicas)
+    assert len(await run("sums", SUMS, (begin, end, 5000))) == 3
     assert len(await run("sums", SUMS, (begin, end, -1))) == 2, "it died long ago"
 
 
