@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fairlead import presence
 from fairlead.names import channel
-from fairlead_gateway.rest.roles import Rank
+from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.route import Asked, Id, Nothing, Page, Paged, Params, Rows, View, row
 
 

@@ -10,8 +10,8 @@ from typing import Final
 from fairlead import presence
 from fairlead.errors import InvalidMessage
 from fairlead.names import PARTITIONS, channel
+from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.facts.lane import Lane
-from fairlead_gateway.rest.roles import Rank
 from fairlead_gateway.rest.route import Asked, Id, Nothing, Page, Paged, Params, Rows, View, row
 
 

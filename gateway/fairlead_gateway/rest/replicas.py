@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from fairlead import presence
+from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.facts.statistics import Said
-from fairlead_gateway.rest.roles import Rank
 from fairlead_gateway.rest.route import Asked, Moment, Nothing, Page, Paged, Rows, View, row
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.admin.overview import Overview
 from fairlead_gateway.admin.past import WINDOWS, past
-from fairlead_gateway.rest.roles import Rank
 from fairlead_gateway.rest.route import Asked, Moment, Nothing, Params, Rows, View, row
 
 
