@@ -33,6 +33,9 @@ SETTLE_BEATS: Final = 3
 RECOUNT_BEATS: Final = 10
 """Beats after which users and sessions are counted again, though no replica says that anything has changed."""
 
+ABANDONED_BEATS: Final = 60
+"""Beats after which a dead replica is folded that nobody sweeps after, since it came back for a moment only."""
+
 Watcher: TypeAlias = Callable[[Overview], Awaitable[None]]
 """Called each second on the replica that oversees; a `FairleadError` is logged, and it is called again."""
 
@@ -59,6 +62,7 @@ class Overseer:
         self._is_ready = is_ready
         self._people = _People(statistics)
         self._settling = 0
+        self._unfolded: dict[str, int] = {}
         self._is_away = False
         self.oversees = False
         """Whether it is this replica that oversees the fleet."""
@@ -135,6 +139,7 @@ class Overseer:
         seen, sample = overview(sums, *await self._people.of(sums), before)
         if not await self._statistics.record(sample.as_bytes()):
             return
+        await self._fold_abandoned(sums)
         for watcher in self.watchers:
             try:
                 await watcher(seen)
@@ -142,6 +147,13 @@ class Overseer:
                 log.warning("a watcher of the fleet failed", why=error.message)
         message = {"type": "stats_update", **seen.as_json(), "alerts": self.firing()}
         await self._publisher.publish(ADMINS, push(message, ADMINS), durable=False)
+
+    async def _fold_abandoned(self, sums: Sums) -> None:
+        dead = [replica for replica, said in sums.replicas.items() if not (said.is_alive or said.is_folded)]
+        self._unfolded = {replica: self._unfolded.get(replica, 0) + 1 for replica in dead}
+        for replica, beats in self._unfolded.items():
+            if beats > ABANDONED_BEATS:
+                await self._statistics.inherit(replica)
 
     async def _before(self, sums: Sums) -> Sample | None:
         """The sample of a minute ago, or the oldest since."""

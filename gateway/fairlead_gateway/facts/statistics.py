@@ -61,6 +61,8 @@ class Said(NamedTuple):
     is_alive: bool
     lease_ms: float
     """What is left of its lease."""
+    is_folded: bool
+    """Whether all that it has counted is in the totals."""
     counters: dict[str, int]
     """Since its start; of one that has died, what it said last."""
     gauges: dict[str, int]
@@ -210,7 +212,7 @@ def summed(reply: Sequence[Any]) -> Sums:
             for field, value in own.items():
                 counters[field] = counters.get(field, 0) + value - folded.get(field, 0)
         left = float(lease) - now
-        replicas[name.decode()] = Said(left > 0, max(left, 0.0), own, gauges)
+        replicas[name.decode()] = Said(left > 0, max(left, 0.0), folded_flat is None, own, gauges)
     return Sums(now, counters, replicas)
 
 

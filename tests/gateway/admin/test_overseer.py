@@ -17,7 +17,7 @@ from fairlead.errors import Unavailable
 from fairlead.names import ADMINS, Names, partition_of
 from fairlead.publisher import Publisher
 from fairlead.statistics import TEN
-from fairlead_gateway.admin.overseer import RECOUNT_BEATS, SETTLE_BEATS, Overseer
+from fairlead_gateway.admin.overseer import ABANDONED_BEATS, RECOUNT_BEATS, SETTLE_BEATS, Overseer
 from fairlead_gateway.admin.overview import Overview
 from fairlead_gateway.facts import statistics as module
 from fairlead_gateway.facts.lane import Lane
@@ -125,6 +125,23 @@ async def test_a_dead_replica_is_lost_and_what_it_counted_stays(redis: Redis, na
         assert ended == [0, 0, 2], "its connections have ended with it"
         assert one.seen[-1].replicas["r2"].messages_sent == 7, "what it said last"
         assert not one.seen[-1].replicas["r2"].is_ready
+
+
+async def test_who_was_never_swept_after_is_folded_in_the_end(redis: Redis, names: Names) -> None:
+    async with stations(redis, names, "r1", "r2") as (one, dead):
+        await one.overseer.beat()
+        dead.figures["messages_sent"] = 7
+        await dead.overseer.beat()
+        await redis.zrem(names.replicas, "r2")
+
+        for _ in range(ABANDONED_BEATS):
+            await one.overseer.beat()
+        known = await redis.zrange(names.stats_known, 0, -1)
+        await one.overseer.beat()
+        await one.overseer.beat()
+
+        assert (known, await redis.zrange(names.stats_known, 0, -1)) == ([b"r2", b"r1"], [b"r1"])
+        assert {seen.fleet.messages_sent for seen in one.seen[1:]} == {7}
 
 
 async def test_another_goes_on_when_the_overseer_is_silent(
