@@ -19,7 +19,6 @@ from fairlead.errors import Unavailable
 from fairlead.ingress import Ingress
 from fairlead.messages import SYSTEM
 from fairlead.names import Names, id_of, kind_of
-from fairlead.publisher import Publisher
 from fairlead.receipts import Receipts
 from fairlead.redis.shards import open_shards
 from fairlead.replies import Replies
@@ -35,7 +34,9 @@ from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.links import Links, place_in
 from fairlead_gateway.dispatch.relay import Relay
+from fairlead_gateway.dispatch.traced import TracedPublisher
 from fairlead_gateway.dispatch.tracks import Tracks
+from fairlead_gateway.dispatch.trail import Trail
 from fairlead_gateway.edge.endpoint import Endpoint
 from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.counts import InstanceCounts
@@ -107,9 +108,11 @@ class Assembly:
         )
         interest = Interest(names, pool.is_needed, doubt=self._doubt, given_up=tracks.drop, place=place_in(shards))
         tasks = Tasks()
-        publisher = Publisher(
+        trail = Trail(settings.trace_messages, logs=settings.log_level == "debug")
+        publisher = TracedPublisher(
             shards,
             names,
+            trail=trail,
             durable=durable,
             history_size=settings.history_size,
             history_ttl_seconds=settings.history_ttl_seconds,
@@ -141,6 +144,7 @@ class Assembly:
             pool=pool,
             interest=interest,
             tracks=tracks,
+            trail=trail,
             publisher=publisher,
             seats=Seats(lane, names, id, settings.presence_grace_seconds),
             statuses=Statuses(lane, names, settings.status_update_people),
@@ -187,6 +191,7 @@ class Assembly:
             publisher.publish,
             instances.patch,
             counted=self.replica.counters,
+            trail=trail,
         )
         self._ages = Ages(self.replica.counters.delivery_ms)
         relay = Relay(

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from fairlead.names import is_id
 from fairlead_gateway.admin.surveys import Answer, Found
+from fairlead_gateway.admin.traces import MOST_PLACES
+from fairlead_gateway.dispatch.trail import At
 from fairlead_gateway.sessions.replica import Replica
 
 
@@ -23,8 +25,20 @@ async def connections_of(replica: Replica, about: Mapping[str, Any]) -> Found:
     return {"connections": [one.info(replica.id) for one in heard]}
 
 
+async def trace(replica: Replica, about: Mapping[str, Any]) -> Found:
+    """The stations here of the message with an id, which others may know to stand at some places."""
+    id, places = about.get("id"), about.get("places")
+    known = [
+        At(channel, offset, epoch)
+        for channel, offset, epoch in (places if isinstance(places, list) else ())
+        if isinstance(channel, str) and isinstance(offset, int) and isinstance(epoch, str)
+    ]
+    return {"steps": replica.trail.of(id, known[:MOST_PLACES]) if isinstance(id, str) else []}
+
+
 ANSWERS: Final[Mapping[str, Answer]] = {
     "connection": connection,
     "connections_of": connections_of,
+    "trace": trace,
 }
 """By the name of the question."""

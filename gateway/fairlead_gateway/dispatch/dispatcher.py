@@ -16,6 +16,7 @@ from fairlead.names import BROADCAST, id_of
 from fairlead.names import channel as channel_name
 from fairlead.sent import Sent
 from fairlead_gateway.dispatch.outgoing import Outgoing
+from fairlead_gateway.dispatch.trail import Trail
 from fairlead_gateway.pool import Connection, ConnectionPool, Format
 from fairlead_gateway.pool.counted import Counted
 from fairlead_gateway.wire.deflate import deflated_frame
@@ -87,7 +88,8 @@ def _finished(channel: str, message: Outgoing, format: int) -> bytes:
     try:
         return FINISH[format](message.frame) if message.frame else b""
     except (ValueError, TypeError, OverflowError) as error:
-        log.warning("message left out", format=Format(format).name, why=str(error)[:200], bytes=len(message.frame))
+        facts = {"message_id": message.id, "channel": channel, "format": Format(format).name}
+        log.warning("message left out", **facts, why=str(error)[:200], bytes=len(message.frame))
         stand_in = message.stand_in(channel)
         return FINISH[format](stand_in) if stand_in else b""
 
@@ -132,6 +134,7 @@ class MessageDispatcher:
         publish: Publish | None = None,
         patch: Patch | None = None,
         counted: Counted | None = None,
+        trail: Trail | None = None,
     ) -> None:
         """
         :param hold: called when too much waits, to stop reading from Redis.
@@ -139,12 +142,14 @@ class MessageDispatcher:
         :param publish: how `send_to_instance` and its like reach other replicas; without it they serve this pool.
         :param patch: how `send_patch` does, and changes the state that is kept; likewise.
         :param counted: where messages handed to sockets are counted.
+        :param trail: told of every message, once, however many sockets it goes to.
         """
         self._pool = pool
         self._hold = hold
         self._release = release
         self._publish = publish
         self._patch = patch
+        self._relayed = trail.relayed if trail is not None and trail.is_kept else None
         self._waiting: dict[str, list[_Waiting]] = {}
         self._backlog_bytes = 0
         self._counted = counted or Counted()
@@ -203,13 +208,15 @@ class MessageDispatcher:
         """Hand *messages* to everybody who is in *channel* now."""
         if not messages:
             return
+        members = self._pool.members(channel)
+        if self._relayed is not None:
+            self._relayed(channel, messages, len(members))
         waiting = self._waiting.get(channel)
         if waiting is not None:
             joins = self._pool.joins
             waiting.extend([_Waiting(message, joins) for message in messages])
             self._grow(sum(len(message.frame) for message in messages))
             return
-        members = self._pool.members(channel)
         if len(members) == 1 == len(messages) and not messages[0].exclude:
             # Most channels are of one user with one device: no variants to keep for others.
             (connection,) = members

@@ -52,9 +52,9 @@ class History:
         top = await self._lane.call("HGET", self._names.meta(channel), "o")
         return int(top) if top is not None and top.isdigit() else 0
 
-    async def sender(self, channel: str, message_id: str) -> str | None:
+    async def frame(self, channel: str, message_id: str) -> dict[str, Any] | None:
         """
-        Who said a message, such as ``user:42``; None when it is not in the history of *channel* (any more).
+        A message as clients got it, without its offset; None when it is not in the history of *channel* (any more).
 
         :raises Unavailable: Redis cannot be reached.
         """
@@ -63,7 +63,18 @@ class History:
         if data is None:
             return None
         try:
-            sender = orjson.loads(unseal(data).envelope.frame).get("from")
+            frame = orjson.loads(unseal(data).envelope.frame)
         except (InvalidMessage, orjson.JSONDecodeError):
             return None
+        return frame if isinstance(frame, dict) else None
+
+    async def sender(self, channel: str, message_id: str) -> str | None:
+        """Who said a message, such as ``user:42``; otherwise as `frame`."""
+        frame = await self.frame(channel, message_id)
+        sender = frame.get("from") if frame is not None else None
         return sender if isinstance(sender, str) else None
+
+    async def offset(self, channel: str, message_id: str) -> int:
+        """Where a message stands in *channel*; 0 when that is not remembered (any more). Raises as `frame`."""
+        offset = await self._lane.call("ZSCORE", self._names.seen(channel), message_id)
+        return int(float(offset)) if offset is not None else 0

@@ -54,9 +54,13 @@ def api_routes(api: Api, rows: Iterable[Row] = ROWS) -> list[BaseRoute]:
         return problem(404, "there is no such route; see /openapi.json", code="not_found")
 
     return [
-        *(Route(PREFIX + path, Resource(api, some), name=path) for path, some in by_path.items()),
+        *(Route(PREFIX + _pattern(some[0]), Resource(api, some), name=path) for path, some in by_path.items()),
         Route(PREFIX + "/{rest:path}", nowhere, methods=METHODS),
     ]
+
+
+def _pattern(row: Row) -> str:
+    return row.path.replace("}", ":path}") if row.is_wide else row.path
 
 
 def health_routes(api: Api) -> list[BaseRoute]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fairlead_gateway.rest import connections, instances, people, replicas, stats, tickets
+from fairlead_gateway.rest import connections, instances, people, replicas, stats, tickets, traces
 from fairlead_gateway.rest.route import Rows
 
 ROWS: Final[Rows] = (
@@ -14,5 +14,6 @@ ROWS: Final[Rows] = (
     *instances.ROWS,
     *people.ROWS,
     *tickets.ROWS,
+    *traces.ROWS,
 )
 """Every route, in the order of the documentation."""

@@ -12,6 +12,7 @@ from fairlead_gateway.access.authorizer import Authorizer
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.tracks import Tracks
+from fairlead_gateway.dispatch.trail import Trail
 from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.cursors import Cursors
 from fairlead_gateway.facts.history import History
@@ -52,6 +53,7 @@ class Replica:
     pool: ConnectionPool[Connection]
     interest: Interest
     tracks: Tracks
+    trail: Trail
     publisher: Publisher
     seats: Seats
     statuses: Statuses

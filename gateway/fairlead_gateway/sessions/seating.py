@@ -149,8 +149,16 @@ def settle_in(replica: Replica, connection: Connection, caught: Mapping[str, Cau
             replica.pool.join(connection, channel)
             if messages := one.missed + replica.tracks.rest(channel, one):
                 replica.counters.messages_sent += _replayed(connection, messages)
+                _note_replay(replica, connection, channel, messages)
                 missed.append(frames_for(connection, channel, messages))
     return b"".join(missed)
+
+
+def _note_replay(replica: Replica, connection: Connection, channel: str, messages: Sequence[Outgoing]) -> None:
+    first, last = messages[0], messages[-1]
+    if first.offset:
+        who = (connection.user_id, connection.id, connection.identity.device_id)
+        replica.trail.stretch("replayed", channel, first.offset, last.offset, last.epoch, *who)
 
 
 def go_on(replica: Replica, connection: Connection, caught: Mapping[str, Caught]) -> None:
