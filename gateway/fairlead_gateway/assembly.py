@@ -22,11 +22,13 @@ from fairlead.names import Names, id_of, kind_of
 from fairlead.receipts import Receipts
 from fairlead.redis.shards import open_shards
 from fairlead.replies import Replies
+from fairlead.talks import Happening
 from fairlead.version import __version__
 from fairlead_gateway.access.authorizer import first_yes
 from fairlead_gateway.access.tickets import Tickets
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.admin.answers import ANSWERS
+from fairlead_gateway.admin.metrics import Parts, registry
 from fairlead_gateway.admin.overseer import Overseer
 from fairlead_gateway.admin.surveys import Surveys
 from fairlead_gateway.admin.vitals import vitals
@@ -130,7 +132,7 @@ class Assembly:
             # As for the publisher: who answers is told in time.
             timeout_seconds=min(PUBLISH_SECONDS, settings.message_timeout_seconds / 2),
             durable_replicas=settings.durable_replicas,
-            happened=lambda one: self.replica.events.emit(one.name, **one.facts),
+            happened=self._happened,
         )
         self._streams = Streams(lane)
         self._told = Told(lane, names, self._replies, self._streams, id, _limits(settings))
@@ -206,6 +208,8 @@ class Assembly:
         )
         self.replica.taps.attach(relay)
         self._links = Links(shards, interest, relay.heard, lambda name: lane.call("PUBLISH", name, "1"), names, id)
+        parts = Parts(self.replica, self.dispatcher, self._links, self._leases, self._streams, self.readiness)
+        self.metrics = registry(parts)
         self._ingress = Ingress(shards, names, publisher, id)
         self._questions_due = Due(
             lane, names.all_asks_due(), turn=names.asks_turn, lease_seconds=QUESTION_LEASE_SECONDS
@@ -309,6 +313,11 @@ class Assembly:
         self.replica.tracks.doubt(channel)
         if kind_of(channel) == "user":
             self.replica.monitors.look(self.replica, id_of(channel))
+
+    def _happened(self, one: Happening) -> None:
+        """Something has become of a question."""
+        self.replica.tallies.happened(one.name, one.facts)
+        self.replica.events.emit(one.name, **one.facts)
 
     def _lost(self, connection_id: str, user_id: str, replica: str) -> None:
         """A replica died, and with it a connection."""

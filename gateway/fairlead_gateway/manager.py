@@ -26,6 +26,7 @@ from fairlead_gateway.edge.guest import Guests
 from fairlead_gateway.plugins import Plugin, named
 from fairlead_gateway.pool import ConnectionInfo
 from fairlead_gateway.rest.api import Api
+from fairlead_gateway.rest.metrics import metrics_routes
 from fairlead_gateway.rest.routing import api_routes, document_routes, health_routes
 from fairlead_gateway.server import ServerTask, server_config
 from fairlead_gateway.sessions.context import Context
@@ -79,7 +80,8 @@ class WebSocketManager(Sends[Sending], Questions):
             self,
             lambda: self._parts.readiness(),
         )
-        http = [*health_routes(api), *api_routes(api), *document_routes(), *demo_routes(self.settings)]
+        http = [*health_routes(api), *metrics_routes(self._parts.metrics), *api_routes(api), *document_routes()]
+        http += demo_routes(self.settings)
         self.app = Application(self._parts.endpoint, http, self.lifespan)
         for plugin in named(self.settings.plugins):
             self.install(plugin)

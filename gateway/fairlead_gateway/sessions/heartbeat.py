@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Final
 
@@ -31,7 +32,9 @@ async def beat(replica: Replica) -> None:
         for connection, session in replica.typists.turn(int(now)):
             people.stopped_typing(replica, connection, session)
         replica.interest.tidy()
-        await asyncio.sleep(1.0 - loop.time() % 1.0)
+        due = math.floor(loop.time()) + 1.0
+        await asyncio.sleep(due - loop.time())
+        replica.tallies.loop_lag_ms.add((loop.time() - due) * 1000)
 
 
 def answered(replica: Replica, connection: Connection, payload: bytes) -> None:

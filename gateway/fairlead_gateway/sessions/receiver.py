@@ -159,11 +159,14 @@ class Receiver:
     def _refuse(self, connection: Connection, ref: str | None, error: FairleadError) -> None:
         replica = self._replica
         replica.counters.errors += 1
+        replica.tallies.error(error.code)
+        log.debug("action refused", connection_id=connection.id, user_id=connection.user_id, code=error.code, ref=ref)
         replica.voice.error(connection, ref, error)
         if connection.meter.err(self._now(), replica.settings.max_errors_per_minute):
             leaving.end(replica, connection, codes.FLOODING, "too many errors")
 
     def _fault(self, connection: Connection, ref: str | None, frame: dict[str, Any], error: BaseException) -> None:
-        log.error("action failed", action=frame.get("action"), connection_id=connection.id, exc_info=error)
+        who = {"connection_id": connection.id, "user_id": connection.user_id}
+        log.error("action failed", **who, code=Fault.code, action=frame.get("action"), exc_info=error)
         self._replica.events.emit("error", error=error, connection_id=connection.id, action=frame.get("action"))
         self._refuse(connection, ref, Fault("something went wrong here; it was logged"))

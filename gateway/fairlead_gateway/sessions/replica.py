@@ -24,6 +24,7 @@ from fairlead_gateway.facts.statuses import Statuses
 from fairlead_gateway.facts.tasks import TaskStates
 from fairlead_gateway.facts.told import Told
 from fairlead_gateway.monitor import Counters
+from fairlead_gateway.monitor.tallies import Tallies
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.pool.typists import Typists
 from fairlead_gateway.pool.wheel import Wheel
@@ -86,3 +87,4 @@ class Replica:
     quiet: set[Connection] = field(default_factory=set)
     """Connections that have not been heard of within their heartbeat, and are not dead yet."""
     counters: Counters = field(default_factory=Counters)
+    tallies: Tallies = field(default_factory=Tallies)

@@ -106,6 +106,7 @@ async def catch_up(replica: Replica, channels: Sequence[str], recover: Recover) 
             else:
                 left -= size
         found[channel] = caught
+        replica.tallies.recovered(caught.recovered)
     stated = [name for name, one in found.items() if not one.recovered and kind_of(name) in replica.states]
     for start in range(0, len(stated), STATES_TOGETHER):
         some = stated[start : start + STATES_TOGETHER]
