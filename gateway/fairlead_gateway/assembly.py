@@ -69,6 +69,7 @@ from fairlead_gateway.sessions.receiver import Receiver
 from fairlead_gateway.sessions.replica import Replica
 from fairlead_gateway.sessions.tasks import Tasks
 from fairlead_gateway.settings import Settings
+from fairlead_gateway.spans import spans
 from fairlead_gateway.wire.limits import WireLimits
 
 log = structlog.get_logger(__name__)
@@ -110,11 +111,13 @@ class Assembly:
         )
         interest = Interest(names, pool.is_needed, doubt=self._doubt, given_up=tracks.drop, place=place_in(shards))
         tasks = Tasks()
+        traced = spans(id)
         trail = Trail(settings.trace_messages, logs=settings.log_level == "debug")
         publisher = TracedPublisher(
             shards,
             names,
             trail=trail,
+            spans=traced,
             durable=durable,
             history_size=settings.history_size,
             history_ttl_seconds=settings.history_ttl_seconds,
@@ -163,6 +166,7 @@ class Assembly:
             events=EventBus(tasks, self._told.event, settings.events),
             tasks=tasks,
             states={"instance": instances.snapshot, "task": task_states.tell, "device": Latest(lane, names).tell},
+            spans=traced,
         )
         self.receipts = Receipts(shards, names, publisher, self._replies, timeout_seconds=PUBLISH_SECONDS)
         self.tickets = Tickets(shards, names, settings.jwt_leeway_seconds)
@@ -205,6 +209,7 @@ class Assembly:
             settings.log_level == "debug",
             self.replica.counters,
             self._ages,
+            traced,
         )
         self.replica.taps.attach(relay)
         self._links = Links(shards, interest, relay.heard, lambda name: lane.call("PUBLISH", name, "1"), names, id)

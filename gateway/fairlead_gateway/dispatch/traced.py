@@ -13,19 +13,35 @@ from fairlead.publication import Sayable
 from fairlead.publisher import Publisher
 from fairlead.sent import Sent
 from fairlead_gateway.dispatch.trail import Trail
+from fairlead_gateway.spans import Spans
 
 
 class TracedPublisher(Publisher):
     """As `Publisher`; orders to replicas leave no trail."""
 
-    def __init__(self, *given: Any, trail: Trail, **options: Any) -> None:
+    def __init__(self, *given: Any, trail: Trail, spans: Spans | None = None, **options: Any) -> None:
         super().__init__(*given, **options)
         self._trail = trail
+        self._spans = spans
 
     def post(self, channel: str, said: Sayable, *, durable: bool | None = None) -> asyncio.Future[Sent]:
+        if isinstance(said, Envelope):
+            if said.flags & CONTROL:
+                return super().post(channel, said, durable=durable)
+            if said.trace and self._spans is not None:
+                return self._within_span(self._spans, channel, said, durable)
         answer = super().post(channel, said, durable=durable)
-        if not (isinstance(said, Envelope) and said.flags & CONTROL):
-            answer.add_done_callback(partial(self._posted, channel, said.id, time()))
+        answer.add_done_callback(partial(self._posted, channel, said.id, time()))
+        return answer
+
+    def _within_span(
+        self, spans: Spans, channel: str, envelope: Envelope, durable: bool | None
+    ) -> asyncio.Future[Sent]:
+        """A message that belongs to a trace: whoever relays it goes on from here."""
+        span, traceparent = spans.publish(envelope.trace, channel, envelope.id)
+        answer = super().post(channel, envelope._replace(trace=traceparent), durable=durable)
+        answer.add_done_callback(partial(self._posted, channel, envelope.id, time()))
+        answer.add_done_callback(lambda done: spans.end(span, None if done.cancelled() else done.exception()))
         return answer
 
     def _posted(self, channel: str, id: str, began: float, answer: asyncio.Future[Sent]) -> None:

@@ -109,7 +109,11 @@ class Receiver:
     async def _handle(self, connection: Connection, frame: dict[str, Any]) -> None:
         context = Context(self._replica, connection)
         began = self._now()
-        await self._answer(connection, frame, context)
+        if (spans := self._replica.spans) is None:
+            await self._answer(connection, frame, context)
+        else:
+            with spans.receive(frame.get("action", frame.get("type")), connection.user_id, connection.id):
+                await self._answer(connection, frame, context)
         self._replica.counters.action_ms.add((self._now() - began) * 1000)
         for do in context.afterwards:
             do()
@@ -152,7 +156,10 @@ class Receiver:
             if is_forwarded(self._replica.settings.forwarded_actions, action):
                 return await forward(context, action, ref_of(frame), frame)
             raise UnknownAction(f"no such action: {action[:64]}")
-        return await answer(handler, frame, context)
+        if (spans := self._replica.spans) is None:
+            return await answer(handler, frame, context)
+        with spans.handle(action):
+            return await answer(handler, frame, context)
 
     # -- what went wrong ---------------------------------------------------------------------------
 
@@ -160,6 +167,8 @@ class Receiver:
         replica = self._replica
         replica.counters.errors += 1
         replica.tallies.error(error.code)
+        if replica.spans is not None:
+            replica.spans.refused(error.code)
         log.debug("action refused", connection_id=connection.id, user_id=connection.user_id, code=error.code, ref=ref)
         replica.voice.error(connection, ref, error)
         if connection.meter.err(self._now(), replica.settings.max_errors_per_minute):

@@ -36,6 +36,7 @@ from fairlead_gateway.sessions.monitors import Monitors
 from fairlead_gateway.sessions.tasks import Tasks
 from fairlead_gateway.sessions.voice import Voice
 from fairlead_gateway.settings import Settings
+from fairlead_gateway.spans import Spans
 
 State: TypeAlias = Callable[[str], Awaitable[bytes]]
 """The state behind a channel as the JSON frame that tells it; empty where there is none."""
@@ -88,3 +89,5 @@ class Replica:
     """Connections that have not been heard of within their heartbeat, and are not dead yet."""
     counters: Counters = field(default_factory=Counters)
     tallies: Tallies = field(default_factory=Tallies)
+    spans: Spans | None = None
+    """None where nobody traces with OpenTelemetry."""
