@@ -115,7 +115,7 @@ class Leases:
         answer = await self._lane.run(_RENEW, self._keys, (self._replica, self._lease_ms))
         self._is_held = answer != BEING_SWEPT
         if answer != 1:
-            log.info("lease taken" if self._is_held else "being swept after", replica=self._replica)
+            log.info("lease taken" if self._is_held else "being swept after")
             self._is_seated = False
             self._was_swept |= answer == SWEPT
         if self._is_held and not self._is_seated:
@@ -149,7 +149,7 @@ class Leases:
         """Free everything that *dead* held; done twice, it is harmless."""
         held = await self._lane.call("HGETALL", self._names.replica_conns(dead))
         pairs = list(held.items() if isinstance(held, dict) else zip(held[::2], held[1::2], strict=True))
-        log.warning("sweeping after a dead replica", replica=dead, connections=len(pairs))
+        log.warning("sweeping after a dead replica", dead=dead, connections=len(pairs))
         for start in range(0, len(pairs), TOGETHER):
             if await self._lane.call("ZSCORE", self._names.sweeping, dead) is None:
                 # Our claim ran out: another sweeper has finished, or the dead one has come back.

@@ -11,6 +11,7 @@ import structlog
 
 from fairlead import codes
 from fairlead.errors import FairleadError, HandlerTimeout, InvalidMessage, RateLimited, UnknownAction
+from fairlead_gateway.logs import ACTIONS_OF, speaking
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions import heartbeat, leaving
 from fairlead_gateway.sessions.actions import BUILTINS
@@ -91,13 +92,14 @@ class Receiver:
     def _queue(self, connection: Connection, frame: dict[str, Any]) -> None:
         if connection.inbox is None:
             connection.inbox = deque((frame,))
-            self._replica.tasks.start(self._work_off(connection, connection.inbox), name=f"actions of {connection.id}")
+            self._replica.tasks.start(self._work_off(connection, connection.inbox), name=ACTIONS_OF + connection.id)
             return
         connection.inbox.append(frame)
         if len(connection.inbox) == MAX_INBOX:
             connection.socket.pause_reading()
 
     async def _work_off(self, connection: Connection, inbox: deque[dict[str, Any]]) -> None:
+        speaking.set((connection.id, connection.user_id))
         try:
             while inbox and connection.joined:
                 await self._handle(connection, inbox.popleft())
