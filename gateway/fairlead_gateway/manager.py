@@ -78,9 +78,10 @@ class WebSocketManager(Sends[Sending], Questions):
             self.monitor,
             self,
             self,
+            self._parts.metrics,
             lambda: self._parts.readiness(),
         )
-        http = [*health_routes(api), *metrics_routes(self._parts.metrics), *api_routes(api), *document_routes()]
+        http = [*health_routes(api), *metrics_routes(api), *api_routes(api), *document_routes()]
         http += demo_routes(self.settings)
         self.app = Application(self._parts.endpoint, http, self.lifespan)
         for plugin in named(self.settings.plugins):

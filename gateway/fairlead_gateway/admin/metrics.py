@@ -61,6 +61,8 @@ class Measured:
     name: str
     about: str
     read: Callable[[Parts], Histogram]
+    per_second: int = 1000
+    """Of the unit that is counted in."""
 
 
 def _counter(name: str, about: str, read: Read, *labels: str) -> Row:
@@ -192,7 +194,8 @@ HISTOGRAMS: Final = (
     Measured(
         "fairlead_question_wait_seconds",
         "How long questions had been open whose end this replica told.",
-        lambda parts: parts.replica.tallies.question_ms,
+        lambda parts: parts.replica.tallies.question_seconds,
+        per_second=1,
     ),
     Measured(
         "fairlead_loop_lag_seconds",
@@ -238,6 +241,7 @@ def registry(parts: Parts) -> CollectorRegistry:
 
 
 def _histogram(measured: Measured, histogram: Histogram) -> HistogramMetricFamily:
-    ends = (*(f"{bound / 1000:g}" for bound in BOUNDS), "+Inf")
+    ends = (*(f"{bound / measured.per_second:g}" for bound in BOUNDS), "+Inf")
+    total = histogram.micros / 1000 / measured.per_second
     buckets = list(zip(ends, map(float, accumulate(histogram.counts)), strict=True))
-    return HistogramMetricFamily(measured.name, measured.about, buckets=buckets, sum_value=histogram.micros / 1e6)
+    return HistogramMetricFamily(measured.name, measured.about, buckets=buckets, sum_value=total)

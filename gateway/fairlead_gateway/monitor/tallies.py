@@ -34,8 +34,8 @@ class Tallies:
     """Channels in which a client came back with a position, by whether nothing was lost."""
     questions: dict[str, int] = field(default_factory=lambda: _zeros(*OUTCOMES))
     """Questions whose end this replica told, by how they ended."""
-    question_ms: Histogram = field(default_factory=Histogram)
-    """How long those had been open."""
+    question_seconds: Histogram = field(default_factory=Histogram)
+    """How long those had been open, in seconds where others have milliseconds: people take their time."""
     loop_lag_ms: Histogram = field(default_factory=Histogram)
     """How late the event loop came to what was due, looked at once a second."""
 
@@ -56,4 +56,4 @@ class Tallies:
         outcome = event.removeprefix(_QUESTION)
         if outcome in self.questions and "seconds" in facts:
             self.questions[outcome] += 1
-            self.question_ms.add(facts["seconds"] * 1000)
+            self.question_seconds.add(facts["seconds"])

@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from fairlead.questions import Questions
 from fairlead.sends import Sends
 from fairlead.sent import Sent
@@ -29,5 +31,7 @@ class Api:
     monitor: ConnectionMonitor
     sends: Sends[Coroutine[Any, Any, Sent]]
     questions: Questions
+    metrics: CollectorRegistry
+    """Of this replica alone; see `fairlead_gateway.admin.metrics`."""
     readiness: Callable[[], dict[str, bool]]
     """Everything that must be true before clients should be sent here (ADM-5)."""

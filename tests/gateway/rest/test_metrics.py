@@ -166,7 +166,7 @@ def test_every_code_that_there_is_has_a_place_from_the_beginning() -> None:
     assert tallies.errors == {**dict.fromkeys(ERRORS, 0), OTHER: 1}
     assert tallies.refusals == {close.word: 0 for close in CLOSES}
     assert tallies.questions == {"answered": 1, "timed_out": 0, "cancelled": 0}
-    assert sum(tallies.question_ms.counts) == 1
+    assert sum(tallies.question_seconds.counts) == 1
 
 
 async def test_replicas_of_one_process_have_figures_of_their_own(gateway: Gateway, redis_url: str) -> None:
