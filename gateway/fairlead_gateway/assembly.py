@@ -19,21 +19,26 @@ from fairlead.errors import Unavailable
 from fairlead.ingress import Ingress
 from fairlead.messages import SYSTEM
 from fairlead.names import Names, id_of, kind_of
-from fairlead.publisher import Publisher
 from fairlead.receipts import Receipts
 from fairlead.redis.shards import open_shards
 from fairlead.replies import Replies
+from fairlead.talks import Happening
 from fairlead.version import __version__
 from fairlead_gateway.access.authorizer import first_yes
 from fairlead_gateway.access.tickets import Tickets
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.admin.answers import ANSWERS
+from fairlead_gateway.admin.metrics import Parts, registry
+from fairlead_gateway.admin.overseer import Overseer
 from fairlead_gateway.admin.surveys import Surveys
+from fairlead_gateway.admin.vitals import vitals
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.links import Links, place_in
 from fairlead_gateway.dispatch.relay import Relay
+from fairlead_gateway.dispatch.traced import TracedPublisher
 from fairlead_gateway.dispatch.tracks import Tracks
+from fairlead_gateway.dispatch.trail import Trail
 from fairlead_gateway.edge.endpoint import Endpoint
 from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.counts import InstanceCounts
@@ -47,10 +52,13 @@ from fairlead_gateway.facts.latest import Latest
 from fairlead_gateway.facts.leases import Leases
 from fairlead_gateway.facts.questions import Questions
 from fairlead_gateway.facts.seats import Seats
+from fairlead_gateway.facts.statistics import Statistics
 from fairlead_gateway.facts.statuses import Statuses
 from fairlead_gateway.facts.streams import Streams
 from fairlead_gateway.facts.tasks import LOOK_SECONDS, TaskStates
 from fairlead_gateway.facts.told import Limits, Told
+from fairlead_gateway.monitor import ConnectionMonitor
+from fairlead_gateway.monitor.ages import Ages
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.sessions import heartbeat, leaving, questions, seating, stalling
 from fairlead_gateway.sessions.actions import RESERVED
@@ -61,6 +69,7 @@ from fairlead_gateway.sessions.receiver import Receiver
 from fairlead_gateway.sessions.replica import Replica
 from fairlead_gateway.sessions.tasks import Tasks
 from fairlead_gateway.settings import Settings
+from fairlead_gateway.spans import spans
 from fairlead_gateway.wire.limits import WireLimits
 
 log = structlog.get_logger(__name__)
@@ -102,9 +111,13 @@ class Assembly:
         )
         interest = Interest(names, pool.is_needed, doubt=self._doubt, given_up=tracks.drop, place=place_in(shards))
         tasks = Tasks()
-        publisher = Publisher(
+        traced = spans(id)
+        trail = Trail(settings.trace_messages, logs=settings.log_level == "debug")
+        publisher = TracedPublisher(
             shards,
             names,
+            trail=trail,
+            spans=traced,
             durable=durable,
             history_size=settings.history_size,
             history_ttl_seconds=settings.history_ttl_seconds,
@@ -122,7 +135,7 @@ class Assembly:
             # As for the publisher: who answers is told in time.
             timeout_seconds=min(PUBLISH_SECONDS, settings.message_timeout_seconds / 2),
             durable_replicas=settings.durable_replicas,
-            happened=lambda one: self.replica.events.emit(one.name, **one.facts),
+            happened=self._happened,
         )
         self._streams = Streams(lane)
         self._told = Told(lane, names, self._replies, self._streams, id, _limits(settings))
@@ -136,6 +149,7 @@ class Assembly:
             pool=pool,
             interest=interest,
             tracks=tracks,
+            trail=trail,
             publisher=publisher,
             seats=Seats(lane, names, id, settings.presence_grace_seconds),
             statuses=Statuses(lane, names, settings.status_update_people),
@@ -152,6 +166,7 @@ class Assembly:
             events=EventBus(tasks, self._told.event, settings.events),
             tasks=tasks,
             states={"instance": instances.snapshot, "task": task_states.tell, "device": Latest(lane, names).tell},
+            spans=traced,
         )
         self.receipts = Receipts(shards, names, publisher, self._replies, timeout_seconds=PUBLISH_SECONDS)
         self.tickets = Tickets(shards, names, settings.jwt_leeway_seconds)
@@ -160,13 +175,31 @@ class Assembly:
         self.surveys = Surveys(self.replica, ANSWERS)
         for channel in self.surveys.channels:
             interest.keep(names.pubsub(channel).encode(), channel)
+        self.statistics = Statistics(lane, names, id)
+        self.monitor = ConnectionMonitor(pool, self.replica.counters, self.replica.quiet)
         self._leases = Leases(
-            lane, names, id, settings.lease_seconds, _facts(settings), self._reseat, self.replica.seats, self._lost
+            lane,
+            names,
+            id,
+            settings.lease_seconds,
+            _facts(settings),
+            self._reseat,
+            self.replica.seats,
+            self._lost,
+            self.statistics.inherit,
         )
+        self.overseer = Overseer(self.statistics, publisher, self._vitals, lambda: self._leases.is_held)
         self._departures = Departures(lane, names, Farewells(self.replica))
         self.dispatcher = MessageDispatcher(
-            pool, lambda: self._links.hold(), lambda: self._links.release(), publisher.publish, instances.patch
+            pool,
+            lambda: self._links.hold(),
+            lambda: self._links.release(),
+            publisher.publish,
+            instances.patch,
+            counted=self.replica.counters,
+            trail=trail,
         )
+        self._ages = Ages(self.replica.counters.delivery_ms)
         relay = Relay(
             interest,
             self.dispatcher,
@@ -174,9 +207,14 @@ class Assembly:
             self._obey,
             lambda name: self._links.probed(name),
             settings.log_level == "debug",
+            self.replica.counters,
+            self._ages,
+            traced,
         )
         self.replica.taps.attach(relay)
         self._links = Links(shards, interest, relay.heard, lambda name: lane.call("PUBLISH", name, "1"), names, id)
+        parts = Parts(self.replica, self.dispatcher, self._links, self._leases, self._streams, self.readiness)
+        self.metrics = registry(parts)
         self._ingress = Ingress(shards, names, publisher, id)
         self._questions_due = Due(
             lane, names.all_asks_due(), turn=names.asks_turn, lease_seconds=QUESTION_LEASE_SECONDS
@@ -203,6 +241,7 @@ class Assembly:
         self._services.keep(partial(self.replica.watches.run, self.replica), name="watches")
         self._services.keep(partial(self._tasks_due.run, partial(stalling.look, self.replica)), name="stalled tasks")
         self._services.keep(self._streams.run, name="streams")
+        self._services.keep(self.overseer.run, name="overseer")
 
     def turn_away(self) -> None:
         """Be ready no longer; whoever comes in spite of that is still let in."""
@@ -223,6 +262,7 @@ class Assembly:
                 await self.replica.tasks.finish()
                 await self._services.end()
                 await self._counts.end()
+                await self.overseer.end()
                 await self._leases.end()
         except (TimeoutError, Unavailable) as error:
             log.warning("left without goodbye; others will sweep", why=str(error) or "redis did not answer in time")
@@ -267,11 +307,22 @@ class Assembly:
             case Sighting():
                 self.replica.watches.seen(order)
 
+    def _vitals(self) -> dict[str, int]:
+        """What this replica reports, each second."""
+        self._ages.tune()
+        ready = partial(all, self.readiness().values())
+        return vitals(self.replica, self.monitor, self.dispatcher, self._streams, ready)
+
     def _doubt(self, channel: str) -> None:
         """Something may have been missed in *channel*."""
         self.replica.tracks.doubt(channel)
         if kind_of(channel) == "user":
             self.replica.monitors.look(self.replica, id_of(channel))
+
+    def _happened(self, one: Happening) -> None:
+        """Something has become of a question."""
+        self.replica.tallies.happened(one.name, one.facts)
+        self.replica.events.emit(one.name, **one.facts)
 
     def _lost(self, connection_id: str, user_id: str, replica: str) -> None:
         """A replica died, and with it a connection."""

@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import IO, Any, Final
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from fairlead.tracing import current
 from fairlead_gateway.settings import Settings
+
+EVENTS: Final[Mapping[str, str]] = {
+    "listening": "A replica takes connections; has host, port, process.",
+    "connection opened": "A client was greeted; has address.",
+    "connection closed": "A greeted connection ended; has code and word (4100 slow_consumer …), reason, seconds.",
+    "connection refused": "A client was sent away before it was greeted; has code and word, reason, address.",
+    "action refused": "A client got an error frame; has its code (debug).",
+    "action failed": "A handler raised, which is a fault; has action and exception.",
+    "task failed": "Something of the gateway itself raised, which is a fault; has exception.",
+    "request failed": "A route raised, which is a fault; has method, path and exception.",
+    "message received": "A client said something; has message_id, channel (debug, as all of its stations).",
+    "message published": "Redis took it; has offset, epoch, duplicate, receivers.",
+    "message forwarded": "It was written down for backends.",
+    "message relayed": "It came from Redis and was handed to the sockets here.",
+    "message acknowledged": "A client said that it has it.",
+    "message dropped": "Redis did not take it; has code and why.",
+    "message left out": "It cannot be written in a client's format: forged past every publisher.",
+    "dropped from redis": "What came from Redis is no message; has channel, why, bytes.",
+    "redis is not heard any more": "A pub/sub link was lost; has how often since the start.",
+    "redis cannot be heard": "It could not be made again; said once an outage.",
+    "listening to redis": "It is there.",
+    "connected but not fed; connecting anew": "It seemed to be there, and nothing came.",
+    "lease not renewed": "Redis does not know that this replica lives; others sweep after it in lease_seconds.",
+    "lease taken": "It does.",
+    "sweeping after a dead replica": "Another replica died; has which, and how many connections it held.",
+    "histories are gone, clients reload": "Redis has forgotten what was said; has how many channels.",
+    "messages read from the log that redis did not bring": "Gaps were repaired; has how many messages.",
+    "streams cannot be written, and wait": "What backends are told waits for Redis.",
+    "entries of streams are lost: Redis is away for too long": "Some of it will never be told.",
+    "the event loop stands": "Something blocks it; has where.",
+    "draining": "The replica moves its clients elsewhere; has how many, and how long it takes.",
+    "stopped": "It has ended as it should.",
+}
+"""What an operator looks for, by the text of ``event``; a test sees that each of them is said."""
+
+speaking: ContextVar[tuple[str, str] | None] = ContextVar("speaking", default=None)
+"""Connection and user of the action that is being done, set once for each task that does actions."""
+
+ACTIONS_OF: Final = "actions of "
+"""How those tasks are called, with the id of the connection."""
 
 MAX_TEXT: Final = 256
 """Characters of any one text in the log; what a client sent may be longer."""
@@ -78,6 +121,34 @@ def clean(name: str, value: object, depth: int = 0) -> object:
             return printable(without_secrets(str(value)))
 
 
+_process: dict[str, str] = {}
+"""What every line of this process says."""
+
+
+def of_replica(id: str) -> None:
+    """Have every line of this process, in which one replica runs, say which."""
+    _process["replica"] = id
+
+
+def _told(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """*event* with what is known without being said: the replica, who speaks, and the trace that it belongs to."""
+    named = dict(_process)
+    if (who := speaking.get()) is not None and _is_done_for(who[0]):
+        named |= {"connection_id": who[0], "user_id": who[1]}
+    if traceparent := current():
+        named["trace_id"] = traceparent[3:35]
+    return {**named, **event}
+
+
+def _is_done_for(connection_id: str) -> bool:
+    """Whether the running task does this connection's actions; those that it starts inherit who speaks, and go on."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # a thread that a handler has started
+        return True
+    return task is not None and task.get_name() == ACTIONS_OF + connection_id
+
+
 def _cleaned(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {name: value if name.startswith("_") else clean(name, value) for name, value in event.items()}
 
@@ -117,6 +188,7 @@ def _renderer(settings: Settings, stream: IO[str]) -> Processor:
 
 _SHARED: Final[tuple[Processor, ...]] = (
     structlog.contextvars.merge_contextvars,
+    _told,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),

@@ -23,10 +23,10 @@ from fairlead_gateway.assembly import Assembly, wire_limits
 from fairlead_gateway.edge.application import Application
 from fairlead_gateway.edge.demo import demo_routes
 from fairlead_gateway.edge.guest import Guests
-from fairlead_gateway.monitor import ConnectionMonitor
 from fairlead_gateway.plugins import Plugin, named
 from fairlead_gateway.pool import ConnectionInfo
 from fairlead_gateway.rest.api import Api
+from fairlead_gateway.rest.metrics import metrics_routes
 from fairlead_gateway.rest.routing import api_routes, document_routes, health_routes
 from fairlead_gateway.server import ServerTask, server_config
 from fairlead_gateway.sessions.context import Context
@@ -65,14 +65,24 @@ class WebSocketManager(Sends[Sending], Questions):
         self.replica_id = replica.id
         self.pool = replica.pool
         self.dispatcher = self._parts.dispatcher
-        self.monitor = ConnectionMonitor(replica.pool, replica.counters)
+        self.monitor = self._parts.monitor
         check_open = self._parts.endpoint.check_open
         self._guests = Guests(replica, self._parts.receiver, wire_limits(self.settings), check_open)
         self._server: ServerTask | None = None
         api = Api(
-            replica, self._parts.surveys, self._parts.tickets, self.monitor, self, self, lambda: self._parts.readiness()
+            replica,
+            self._parts.surveys,
+            self._parts.overseer,
+            self._parts.statistics,
+            self._parts.tickets,
+            self.monitor,
+            self,
+            self,
+            self._parts.metrics,
+            lambda: self._parts.readiness(),
         )
-        http = [*health_routes(api), *api_routes(api), *document_routes(), *demo_routes(self.settings)]
+        http = [*health_routes(api), *metrics_routes(api), *api_routes(api), *document_routes()]
+        http += demo_routes(self.settings)
         self.app = Application(self._parts.endpoint, http, self.lifespan)
         for plugin in named(self.settings.plugins):
             self.install(plugin)
@@ -219,7 +229,6 @@ class WebSocketManager(Sends[Sending], Questions):
 
     def get_stats(self) -> dict[str, int]:
         """The ten figures of the source documents."""
-        self._parts.replica.counters.messages_sent = self.dispatcher.delivered
         return self.monitor.get_stats()
 
     def get_instance_stats(self, instance_name: str | None = None) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def serve(settings: Settings, supervised: Supervised | None = None) -> None:
     else:
         listener = listening_socket(settings.host, settings.port)
     manager = WebSocketManager(settings)
+    logs.of_replica(manager.replica_id)
     config = server_config(manager.app, settings, wire_limits(settings))
     ReplicaServer(config, manager, supervised).run(sockets=[listener])
 

@@ -263,6 +263,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """``debug`` traces every message by its id."""
 
+    trace_messages: int = Field(10_000, ge=0, le=100_000)
+    """Stations of messages that a replica remembers for ``fairlead trace``; 0 remembers none."""
+
     plugins: CommaSeparated = ()
     """Plugins to install, each as ``package.module:name``."""
 

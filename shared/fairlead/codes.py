@@ -57,6 +57,24 @@ CLOSES: Final = (
 )
 """Every code that the server closes with, beside those of RFC 6455 itself (1000, 1002, 1003, 1007)."""
 
+_WORDS: Final = {
+    1000: "normal",
+    1002: "protocol_error",
+    1003: "unsupported",
+    1005: "no_code",
+    1006: "lost",
+    1007: "not_utf8",
+    1008: "policy",
+    1011: "internal_error",
+    **{close.code: close.word for close in CLOSES},
+}
+
+
+def word_of(code: int) -> str:
+    """How *code* is called in logs and figures, whoever closed with it; ``other`` for one of a client's own."""
+    return _WORDS.get(code, "other")
+
+
 ERRORS: Final = {
     "invalid_json": "The frame is not JSON (or msgpack), or holds what cannot be carried; send it again, corrected.",
     "invalid_message": "A field is missing or of the wrong kind; the message names it.",

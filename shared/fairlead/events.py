@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from fairlead.codec import from_json
-from fairlead.entries import moment, text
+from fairlead.entries import moment, optional, text
 from fairlead.errors import InvalidMessage
 from fairlead.messages import now
+from fairlead.tracing import current
 
 if TYPE_CHECKING:
     from fairlead.groups import Entry
@@ -38,6 +39,8 @@ class Event(Generic[Done]):
     at: datetime
     deliveries: int
     """How often it was given to a consumer of this group before."""
+    traceparent: str
+    """Of the span in which it happened, for `fairlead.tracing.continued`; empty where nobody traced it."""
     _acknowledge: Callable[[], Done] = field(repr=False)
 
     def ack(self) -> Done:
@@ -52,6 +55,8 @@ def written(names: Names, name: str, facts: bytes, *, id: str, replica: str, kep
     :param facts: a JSON object.
     """
     fields: Command = ("event", name, "facts", facts, "replica", replica, "at", now(), "id", id)
+    if traceparent := current():
+        fields = (*fields, "traceparent", traceparent)
     return ("XADD", names.events, "MAXLEN", "~", kept, "*", *fields)
 
 
@@ -72,5 +77,6 @@ def read(entry: Entry, acknowledge: Callable[[], Done]) -> Event[Done]:
         replica=text(fields, b"replica"),
         at=moment(fields, b"at"),
         deliveries=entry.deliveries,
+        traceparent=optional(fields, b"traceparent"),
         _acknowledge=acknowledge,
     )

@@ -14,6 +14,7 @@ from fairlead.entries import moment, optional, text
 from fairlead.errors import InvalidMessage
 from fairlead.messages import push
 from fairlead.names import checked_channel, checked_id
+from fairlead.tracing import current
 
 if TYPE_CHECKING:
     from fairlead.envelope import Envelope
@@ -79,6 +80,8 @@ class Inbound(Generic[Done, Outcome]):
     """The id that the client gave its action, or empty."""
     deliveries: int
     """How often it was given to a consumer of this group before."""
+    traceparent: str
+    """Of the span in which it was received, for `fairlead.tracing.continued`; empty where nobody traced it."""
 
     _reply_to: str = field(repr=False)
     """Where the replica that waits is told of an answer, or empty."""
@@ -120,7 +123,8 @@ class Inbound(Generic[Done, Outcome]):
     def _push(self, channel: str, message: Mapping[str, object]) -> Push:
         """Under an id that is the same when all this is done again, in the same order."""
         id_ = f"{self._group}-{self.message_id}-{next(self._numbers)}"
-        return Push(channel, push(message, channel, sender=self._sender, message_id=id_))
+        trace = current() or self.traceparent
+        return Push(channel, push(message, channel, sender=self._sender, message_id=id_, trace=trace))
 
     @property
     def _asked(self) -> Asked:
@@ -163,6 +167,7 @@ def read(
         deadline=moment(fields, b"deadline") if b"deadline" in fields else None,
         ref=optional(fields, b"ref"),
         deliveries=entry.deliveries,
+        traceparent=optional(fields, b"traceparent"),
         _reply_to=optional(fields, b"reply"),
         _group=group,
         _sender=sender,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Any
 
-from fairlead import devices, instances, presence, tasks
+from fairlead import devices, instances, presence, statistics, tasks
 from fairlead.devices import DeviceId
 from fairlead.instances import Instance
 from fairlead.names import Names
@@ -65,6 +65,10 @@ class Lookups(ABC):
             is_first = False
             for user in users:
                 yield user
+
+    async def stats(self) -> dict[str, int]:
+        """The ten figures of all replicas together, as of a second ago."""
+        return await self._ask(statistics.latest(self._names))
 
     async def last_seen(self, user_id: str) -> datetime | None:
         """When a user was last connected: now if it is, None if not within the last thirty days."""

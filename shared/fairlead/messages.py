@@ -13,6 +13,7 @@ from fairlead.envelope import Envelope
 from fairlead.errors import InvalidMessage
 from fairlead.ids import uuid7
 from fairlead.names import checked_id
+from fairlead.tracing import current
 
 SYSTEM: Final = "system"
 
@@ -48,6 +49,7 @@ def push(
 
     :param channel: checked already, such as ``session:s1``.
     :param exclude: ``connection:<id>`` or ``user:<id>`` that must not get it.
+    :param trace: the ``traceparent`` that it belongs to; that of the current span unless given.
     :param requires_ack: whether clients are asked to acknowledge it, by ``"requires_ack":true`` in the frame.
     :raises InvalidMessage: when a field is missing or of the wrong kind.
     :raises InvalidJson: when a value cannot be carried.
@@ -67,7 +69,7 @@ def push(
             frame[key] = value
     frame["timestamp"] = _timestamp(message.get("timestamp"))
     frame["channel"] = channel
-    return Envelope(id_, type_, bounded(to_json(frame), max_bytes), checked_exclude(exclude), 0, trace)
+    return Envelope(id_, type_, bounded(to_json(frame), max_bytes), checked_exclude(exclude), 0, trace or current())
 
 
 def checked_type(value: object) -> str:

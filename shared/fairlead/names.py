@@ -213,6 +213,10 @@ class Names:
         """Set of users of this partition with at least one connection."""
         return f"{self.prefix}:{{{partition}}}:online"
 
+    def sessions(self, partition: int) -> str:
+        """Set of sessions of this partition with somebody in them."""
+        return f"{self.prefix}:{{{partition}}}:sessions"
+
     def last_seen(self, partition: int) -> str:
         """Sorted set of users of this partition, scored by when the last connection of each ended (ms)."""
         return f"{self.prefix}:{{{partition}}}:seen"
@@ -253,6 +257,35 @@ class Names:
     def probe(self, replica: str, partition: int | None = None) -> str:
         """Pub/sub channel on which a replica hears itself: of the fleet, or of the shard that has a partition."""
         return f"{self.prefix}:{{{'fleet' if partition is None else partition}}}:replica:{replica}:probe"
+
+    @property
+    def stats(self) -> str:
+        """Hash of what replicas that are gone have counted, all together."""
+        return f"{self.prefix}:{{fleet}}:stats"
+
+    def stats_of(self, replica: str) -> tuple[str, str]:
+        """Hash of what one replica has counted and what it has now, and of what of it is in `stats` already."""
+        return f"{self.stats}:{replica}", f"{self.stats}:{replica}:folded"
+
+    @property
+    def stats_known(self) -> str:
+        """Sorted set of replicas whose statistics are not, or not wholly, in `stats`, by their last report (ms)."""
+        return f"{self.stats}:known"
+
+    @property
+    def stats_lost(self) -> str:
+        """Sorted set of replicas that have died, by when somebody had swept after them (ms); bounded."""
+        return f"{self.stats}:lost"
+
+    @property
+    def stats_turn(self) -> str:
+        """The replica that oversees the fleet, for a moment."""
+        return f"{self.stats}:turn"
+
+    @property
+    def stats_history(self) -> str:
+        """Stream of what the fleet had counted, each second; bounded."""
+        return f"{self.stats}:history"
 
     @property
     def asks_turn(self) -> str:

@@ -70,6 +70,11 @@ def online_count(names: Names) -> Query[int]:
     return Query(_online("SCARD", names, range(PARTITIONS)), sum)
 
 
+def session_count(names: Names) -> Query[int]:
+    """How many sessions have somebody in them."""
+    return Query([("SCARD", names.sessions(partition)) for partition in range(PARTITIONS)], sum)
+
+
 def online_counts(names: Names, cursor: str) -> Query[list[int]]:
     """As `online_count`, for each partition from *cursor* on; what `online_part` chooses by."""
     return Query(_online("SCARD", names, range(_first(cursor), PARTITIONS)), list)
@@ -129,6 +134,11 @@ def replicas_alive(names: Names) -> Query[frozenset[str]]:
     return Query(commands, lambda replies: _alive(*replies))
 
 
+def replica_facts(names: Names, replica: str) -> Query[dict[str, str]]:
+    """What a replica is: ``host``, ``port``, ``version``, ``started_at``; also for a day after its death."""
+    return Query([("HGETALL", names.replica(replica))], _facts)
+
+
 def instance_counts(names: Names, replicas: Iterable[str]) -> Query[dict[str, int]]:
     """How many connections are in each instance, as *replicas* have it."""
     return Query([("GET", names.replica_instances(replica)) for replica in sorted(replicas)], _summed)
@@ -176,6 +186,10 @@ def _alive(leases: Any, time: Sequence[Any]) -> frozenset[str]:
     seconds, micros = time
     now_ms = int(seconds) * 1000 + int(micros) / 1000
     return frozenset(replica.decode() for replica, until in pairs(leases) if float(until) > now_ms)
+
+
+def _facts(replies: list[Any]) -> dict[str, str]:
+    return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in pairs(replies[0])}
 
 
 def _summed(replies: list[Any]) -> dict[str, int]:

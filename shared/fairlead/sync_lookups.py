@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from fairlead import devices, instances, presence, tasks
+from fairlead import devices, instances, presence, statistics, tasks
 from fairlead.devices import DeviceId
 from fairlead.instances import Instance
 from fairlead.names import Names
@@ -60,6 +60,10 @@ class SyncLookups(ABC):
             users, cursor = self.online_page(cursor)
             is_first = False
             yield from users
+
+    def stats(self) -> dict[str, int]:
+        """The ten figures of all replicas together, as of a second ago."""
+        return self._ask(statistics.latest(self._names))
 
     def last_seen(self, user_id: str) -> datetime | None:
         """When a user was last connected: now if it is, None if not within the last thirty days."""

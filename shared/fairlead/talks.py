@@ -247,6 +247,8 @@ def _happened(standing: Standing, what: str) -> Happening:
         "by": standing.response.get("by"),
         "proceed": standing.response.get("proceed"),
     }
+    if standing.at:
+        facts["seconds"] = (standing.at - standing.created) / 1000
     return Happening(f"question_{what}", facts, f"{what}:{standing.round}")
 
 

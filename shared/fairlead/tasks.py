@@ -19,6 +19,7 @@ from fairlead.presence import Query
 from fairlead.redis.scripts import load
 from fairlead.sent import Fate
 from fairlead.task import MAX_FIELDS, Task, field_text, held_task, is_number
+from fairlead.tracing import current
 
 MAX_WATCHERS: Final = 100
 
@@ -146,7 +147,7 @@ def _keys(names: Names, name: str) -> tuple[str, str]:
 def _heads(type: str, name: str, sender: str, id: str, **facts: str) -> tuple[bytes, bytes]:
     """Envelope and frame as far as the script goes on with them."""
     frame = {"type": type, "id": id, "from": sender, "to": name, "channel": name, "task_id": id_of(name), **facts}
-    return Envelope(id, type, b"").head(), to_json(frame)[:-1]
+    return Envelope(id, type, b"", trace=current()).head(), to_json(frame)[:-1]
 
 
 def _watchers(user_ids: Iterable[str]) -> bytes:

@@ -12,7 +12,6 @@ import pytest
 
 import fairlead
 from fairlead.backend import Backend
-from fairlead.names import ADMINS, Names
 from tests.support.client import Client, Frame, connected
 from tests.support.redis import Server
 from tests.support.replica import Replica, replicas, token, wait_until
@@ -156,17 +155,18 @@ async def test_a_plain_user_is_refused_and_a_lower_role_ends_it(trio: list[Repli
     await asyncio.to_thread(wait_until, lambda: logged(trio[2], "tap ended"), 5, "the others look no more")
 
 
-async def test_how_the_fleet_is_doing_reaches_admins_on_all_replicas(trio: list[Replica], fl: Backend) -> None:
+async def test_how_the_fleet_is_doing_reaches_admins_on_all_replicas(trio: list[Replica]) -> None:
     async with (
         admin(trio[0]) as first,
         admin(trio[1]) as second,
         connected(trio[2].url, new("u"), role="admin") as another,
     ):
-        await fl._shards.ask(("PUBLISH", Names("live").pubsub(ADMINS), '{"type":"stats_update","total_connections":7}'))
         async with connected(trio[2].url, user := new("u")):
             for client in (first, second):
-                assert (await client.until("stats_update"))["total_connections"] == 7
                 await client.until(lambda frame: (frame["type"], frame.get("user_id")) == ("user_status_update", user))
+                told = await client.until(lambda frame: frame.get("total_connections") == 4)
+                assert (told["type"], told["alerts"]) == ("stats_update", 0)
+                assert sorted(one["total_connections"] for one in told["replicas"]) == [1, 1, 2]
         await another.ask("ping")
         assert len(another.frames) == 1, "who has the role, and came another way, hears nothing of it"
 

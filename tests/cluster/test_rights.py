@@ -160,6 +160,18 @@ async def _clients_say_all_there_is(fleet: list[Replica], server: Server) -> Non
         await late.say("connect", token=token("dan"))
         await late.until("connection_established")
     await _a_ticket_opens(fleet)
+    async with rest(fleet[0]) as api:
+        for path in (
+            "/stats",
+            "/stats/history",
+            "/replicas",
+            "/instances",
+            "/instances/i",
+            "/sessions",
+            "/online-users",
+        ):
+            await api.get(path)
+        assert await api.get("/sessions/s2")
 
 
 async def _operators_ask_all_there_is(fleet: list[Replica]) -> None:
@@ -235,6 +247,7 @@ async def _send_all(fl: Backend, fay: Client) -> None:
         await fl.send_to_topic("t", message)
     assert await fl.is_online("fay")
     assert await fl.last_seen("fay")
+    assert (await fl.stats())["total_connections"] >= 0
     assert await fl.online_count() == len([user async for user in fl.iter_online()])
     await fl.device_status(456, "online")
     assert await fl.device_state(456)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -13,7 +16,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from fairlead import tracing
 from fairlead_gateway import logs
+from fairlead_gateway.dispatch.trail import STATIONS
 from fairlead_gateway.settings import Settings
 
 CANARY = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.dGhpcy1pcy1zZWNyZXQ"
@@ -204,3 +209,58 @@ def test_any_fact_can_be_written(fact: object) -> None:
     structlog.get_logger().info("fact", fact=fact)
 
     assert len(written(stream)) == 1
+
+
+async def test_lines_of_an_action_say_whose_it_is_and_those_of_what_it_started_do_not() -> None:
+    stream = to_json()
+
+    async def say(event: str) -> None:
+        structlog.get_logger().info(event)
+
+    async def act() -> None:
+        logs.speaking.set(("c1", "42"))
+        await say("of the action")
+        await asyncio.to_thread(structlog.get_logger().info, "in its thread")
+        await asyncio.create_task(say("of a task that lives on"))
+
+    await asyncio.create_task(act(), name=logs.ACTIONS_OF + "c1")
+    await say("of nobody")
+
+    told = {str(line["event"]): line.get("connection_id") for line in written(stream)}
+    assert told == {
+        "of the action": "c1",
+        "in its thread": "c1",
+        "of a task that lives on": None,
+        "of nobody": None,
+    }
+
+
+def test_every_line_of_a_process_with_one_replica_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_process", {})
+    stream = to_json()
+
+    logs.of_replica("r1")
+    structlog.get_logger().info("one of ours")
+    logging.getLogger("redis").error("one of theirs")
+
+    assert [line["replica"] for line in written(stream)] == ["r1", "r1"]
+
+
+def test_lines_within_a_span_name_its_trace() -> None:
+    stream = to_json()
+
+    with tracing.continued("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"):
+        structlog.get_logger().info("traced")
+    structlog.get_logger().info("not traced")
+
+    assert [line.get("trace_id") for line in written(stream)] == ["4bf92f3577b34da6a3ce929d0e0e4736", None]
+
+
+@pytest.mark.parametrize("event", logs.EVENTS)
+def test_every_event_that_is_told_of_is_said_somewhere(event: str) -> None:
+    said = {station: f"message {station}" for station in STATIONS}
+    here = Path(logs.__file__).parent
+    sources = "".join(path.read_text() for path in here.rglob("*.py") if path.name != "logs.py")
+    named = re.sub(r"^redis|(?<=listening to )redis", "{self._what}", event)
+
+    assert event in said.values() or f'"{named}"' in sources

@@ -18,6 +18,7 @@ from fairlead_gateway.facts.seats import Seats
 from tests.support.client import Client, connected
 from tests.support.redis import Server
 from tests.support.replica import Replica, replicas
+from tests.support.rest import rest
 from tests.support.topologies import SHAPES
 
 USERS = [f"user-{number}" for number in range(12)]
@@ -42,6 +43,7 @@ async def test_everything_reaches_everybody_through_two_replicas(shape: str, pre
             await _tasks_are_shown(backend, fleet)
             await _instances_are_patched(backend, url, prefix, clients)
             await _people_answer(backend, url, prefix, clients)
+            await _the_fleet_is_counted(backend, fleet, clients)
 
 
 async def _backends_send(backend: Backend, url: str, prefix: str, clients: dict[str, Client]) -> None:
@@ -91,6 +93,20 @@ async def _presence_is_true(backend: Backend, clients: dict[str, Client]) -> Non
     assert await backend.is_online(USERS[3])
     await backend.grant_session("closed", [USERS[3]])
     assert len(await backend.presence(f"user:{USERS[3]}")) == 1
+
+
+async def _the_fleet_is_counted(backend: Backend, fleet: list[Replica], clients: dict[str, Client]) -> None:
+    async with rest(fleet[1]) as api, asyncio.timeout(15):
+        while (stats := await api.get("/stats"))["total_connections"] != len(clients):
+            await asyncio.sleep(0.2)
+        sessions = (await api.get("/sessions"))["items"]
+        assert (stats["active_users"], stats["active_sessions"]) == (len(clients), len(sessions))
+        assert stats["total_session_connections"] == sum(one["connections"] for one in sessions) >= 2
+        assert stats["messages_sent"] >= 12 * len(clients)
+        assert sum(one["messages_sent"] for one in stats["replicas"]) == stats["messages_sent"]
+        assert len((await api.get("/online-users"))["items"]) == len(clients)
+        while (await backend.stats())["messages_sent"] < stats["messages_sent"]:
+            await asyncio.sleep(0.2)
 
 
 async def _tasks_are_shown(backend: Backend, fleet: list[Replica]) -> None:

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from fairlead_gateway.admin import closing, connections, pinging
-from fairlead_gateway.admin.surveys import Answer
+from fairlead_gateway.admin.surveys import Answer, Found
+from fairlead_gateway.admin.traces import MOST_PLACES
+from fairlead_gateway.dispatch.trail import At
+from fairlead_gateway.sessions.replica import Replica
+
+
+async def trace(replica: Replica, about: Mapping[str, Any]) -> Found:
+    """The stations here of the message with an id, which others may know to stand at some places."""
+    id, places = about.get("id"), about.get("places")
+    known = [
+        At(channel, offset, epoch)
+        for channel, offset, epoch in (places if isinstance(places, list) else ())
+        if isinstance(channel, str) and isinstance(offset, int) and isinstance(epoch, str)
+    ]
+    return {"steps": replica.trail.of(id, known[:MOST_PLACES]) if isinstance(id, str) else []}
+
 
 ANSWERS: Final[Mapping[str, Answer]] = {
     "close": closing.close,
     "connection": connections.connection,
     "connections": connections.connections,
     "ping": pinging.ping,
+    "trace": trace,
 }
 """By the name of the question."""

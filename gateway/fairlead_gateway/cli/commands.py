@@ -11,7 +11,7 @@ import typer
 
 from fairlead.errors import FairleadError, Forbidden, RateLimited, Unauthorized, Unavailable
 from fairlead.version import __version__
-from fairlead_gateway.cli import ask, config, dev, listen, send, serve, token
+from fairlead_gateway.cli import ask, config, dev, listen, send, serve, token, trace
 from fairlead_gateway.cli.output import MEANINGS, Status, Trouble, note
 
 _EPILOG: Final = "Exit status: " + "; ".join(f"{status.value} {meaning}" for status, meaning in MEANINGS.items()) + "."
@@ -36,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (dev.dev, serve.serve, send.send, ask.ask, listen.listen):
+for _command in (dev.dev, serve.serve, send.send, ask.ask, listen.listen, trace.trace):
     app.command(epilog=_EPILOG)(_command)
 for _group in (token.app, config.app):
     app.add_typer(_group, epilog=_EPILOG)

@@ -67,7 +67,7 @@ def note(text: str) -> None:
 
 def table(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
     """*rows* in aligned *columns*."""
-    widths = [max(len(row[column]) for row in rows) for column in columns[:-1]]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in columns[:-1]]
     for row in rows:
         padded = (row[column].ljust(width) for column, width in zip(columns, widths, strict=False))
         say("  ".join((*padded, row[columns[-1]])).rstrip())

@@ -16,7 +16,9 @@ from fairlead.names import BROADCAST, id_of
 from fairlead.names import channel as channel_name
 from fairlead.sent import Sent
 from fairlead_gateway.dispatch.outgoing import Outgoing
+from fairlead_gateway.dispatch.trail import Trail
 from fairlead_gateway.pool import Connection, ConnectionPool, Format
+from fairlead_gateway.pool.counted import Counted
 from fairlead_gateway.wire.deflate import deflated_frame
 from fairlead_gateway.wire.frames import BINARY, TEXT, binary_frame, text_frame
 
@@ -86,7 +88,8 @@ def _finished(channel: str, message: Outgoing, format: int) -> bytes:
     try:
         return FINISH[format](message.frame) if message.frame else b""
     except (ValueError, TypeError, OverflowError) as error:
-        log.warning("message left out", format=Format(format).name, why=str(error)[:200], bytes=len(message.frame))
+        facts = {"message_id": message.id, "channel": channel, "format": Format(format).name}
+        log.warning("message left out", **facts, why=str(error)[:200], bytes=len(message.frame))
         stand_in = message.stand_in(channel)
         return FINISH[format](stand_in) if stand_in else b""
 
@@ -130,22 +133,31 @@ class MessageDispatcher:
         release: Callable[[], None] = lambda: None,
         publish: Publish | None = None,
         patch: Patch | None = None,
+        counted: Counted | None = None,
+        trail: Trail | None = None,
     ) -> None:
         """
         :param hold: called when too much waits, to stop reading from Redis.
         :param release: called when reading may go on.
         :param publish: how `send_to_instance` and its like reach other replicas; without it they serve this pool.
         :param patch: how `send_patch` does, and changes the state that is kept; likewise.
+        :param counted: where messages handed to sockets are counted.
+        :param trail: told of every message, once, however many sockets it goes to.
         """
         self._pool = pool
         self._hold = hold
         self._release = release
         self._publish = publish
         self._patch = patch
+        self._relayed = trail.relayed if trail is not None and trail.is_kept else None
         self._waiting: dict[str, list[_Waiting]] = {}
         self._backlog_bytes = 0
-        self.delivered = 0
-        """Messages handed to sockets since the start."""
+        self._counted = counted or Counted()
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes that wait behind fan-outs under way."""
+        return self._backlog_bytes
 
     # -- the source documents' names -------------------------------------------------------------
 
@@ -196,23 +208,25 @@ class MessageDispatcher:
         """Hand *messages* to everybody who is in *channel* now."""
         if not messages:
             return
+        members = self._pool.members(channel)
+        if self._relayed is not None:
+            self._relayed(channel, messages, len(members))
         waiting = self._waiting.get(channel)
         if waiting is not None:
             joins = self._pool.joins
             waiting.extend([_Waiting(message, joins) for message in messages])
             self._grow(sum(len(message.frame) for message in messages))
             return
-        members = self._pool.members(channel)
         if len(members) == 1 == len(messages) and not messages[0].exclude:
             # Most channels are of one user with one device: no variants to keep for others.
             (connection,) = members
-            self.delivered += 1
+            self._counted.messages_sent += 1
             connection.write(_finished(channel, messages[0], connection.format))
         else:
             self._write(channel, list(members), messages)
 
     def _write(self, channel: str, recipients: list[Connection], messages: Sequence[Outgoing]) -> None:
-        self.delivered += len(recipients) * len(messages)
+        self._counted.messages_sent += len(recipients) * len(messages)
         variants = Variants(channel, messages)
         recipients = self._spare_excluded(channel, recipients, messages)
         if len(recipients) <= SLICE:
@@ -242,7 +256,7 @@ class MessageDispatcher:
             if joined <= waiting[0].joins:
                 members.append(connection)
             elif later := [message for message, joins in waiting if joined <= joins]:
-                self.delivered += len(later)
+                self._counted.messages_sent += len(later)
                 connection.write(frames_for(connection, channel, later))
         self._write(channel, members, [message for message, _ in waiting])
 
@@ -259,7 +273,8 @@ class MessageDispatcher:
             if connection.id not in ids and connection.identity.user_id not in ids:
                 others.append(connection)
                 continue
-            self.delivered -= sum(not message.is_for(connection.id, connection.user_id) for message in messages)
+            unheard = sum(not message.is_for(connection.id, connection.user_id) for message in messages)
+            self._counted.messages_sent -= unheard
             if rest := frames_for(connection, channel, messages):
                 connection.write(rest)
         return others

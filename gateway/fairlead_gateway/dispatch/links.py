@@ -96,6 +96,7 @@ class Links:
         self._map: list[Shard | None] = []
         self._astray = asyncio.Event()
         self._held = False
+        self._lost_before = 0
 
     @property
     def is_up(self) -> bool:
@@ -106,6 +107,11 @@ class Links:
     def hears_itself(self) -> bool:
         """Whether a probe came back from every shard within the last few beats."""
         return bool(self._ears) and all(ear.is_fed for ear in self._ears.values())
+
+    @property
+    def losses(self) -> int:
+        """How often a connection was lost since the start, of links that there are and were."""
+        return self._lost_before + sum(ear.link.losses for ear in self._ears.values())
 
     def probed(self, name: bytes) -> None:
         """We heard ourselves: the way through a shard and back is open."""
@@ -128,6 +134,7 @@ class Links:
         """Keep the links that are needed, probe them, and follow channels that move; for ever."""
         # Those of the last time were of another loop.
         self._astray, self._map = asyncio.Event(), []
+        self._lost_before = self.losses
         self._ears.clear()
         async with asyncio.TaskGroup() as group:
             for shard in self._shards:
@@ -187,6 +194,7 @@ class Links:
 
     def _end(self, shard: Shard) -> None:
         ear = self._ears.pop(shard)
+        self._lost_before += ear.link.losses
         ear.task.cancel()
         self._interest.drop(ear.probe)
 

@@ -60,6 +60,7 @@ class Endpoint:
         try:
             await self._let_in(scope, send, socket, opened)
         except Refused as refused:
+            leaving.refused(self._replica, refused.close, refused.text, socket.remote)
             await _accept(send, opened)
             socket.close(refused.close.code, refused.close.reason(refused.text))
         if isinstance(socket, AsgiSocket):

@@ -56,9 +56,9 @@ class Guests:
             greeting = await opening.open_connection(self._replica, socket, Format.JSON, identity, place, {})
             self._still_open(greeting.connection)
         except InvalidMessage as error:
-            raise await _refuse(websocket, Refused(codes.BAD_REQUEST, error.message)) from error
+            raise await self._refuse(socket, websocket, Refused(codes.BAD_REQUEST, error.message)) from error
         except Refused as refused:
-            raise await _refuse(websocket, refused) from refused
+            raise await self._refuse(socket, websocket, refused) from refused
         connection = greeting.connection
         self._connections[websocket] = connection
         self._replica.tasks.start(socket.run(), name="guest")
@@ -74,6 +74,12 @@ class Guests:
         except Refused as refused:
             leaving.gone(self._replica, connection, refused.close.code, str(refused))
             raise
+
+    async def _refuse(self, socket: AsgiSocket, websocket: WebSocket, refused: Refused) -> RuntimeError:
+        """Close *websocket* so that the client can read why, and the error for the application."""
+        leaving.refused(self._replica, refused.close, refused.text, socket.remote)
+        await websocket.close(refused.close.code, refused.close.reason(refused.text))
+        return RuntimeError(f"{refused.close.code} {refused}")
 
     def disconnect(self, websocket: WebSocket) -> None:
         """See `fairlead_gateway.WebSocketManager.disconnect`."""
@@ -125,12 +131,6 @@ def _vouched_for(user_id: str, place: Place, metadata: Mapping[str, Any]) -> Ide
         metadata=metadata,
         anonymous=not user_id,
     )
-
-
-async def _refuse(websocket: WebSocket, refused: Refused) -> RuntimeError:
-    """Close *websocket* so that the client can read why, and the error for the application."""
-    await websocket.close(refused.close.code, refused.close.reason(refused.text))
-    return RuntimeError(f"{refused.close.code} {refused}")
 
 
 async def _silence() -> Message:

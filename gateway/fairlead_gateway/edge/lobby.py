@@ -28,11 +28,12 @@ MAX_EARLY: Final = 64
 class Visitor:
     """A socket that has not said ``connect`` yet, and what is known about it."""
 
-    __slots__ = ("deadline", "early", "identity", "is_entering", "is_gone", "place", "socket")
+    __slots__ = ("_replica", "deadline", "early", "identity", "is_entering", "is_gone", "place", "socket")
 
     deadline: asyncio.TimerHandle
 
-    def __init__(self, socket: Socket, identity: Identity | None, place: Place) -> None:
+    def __init__(self, replica: Replica, socket: Socket, identity: Identity | None, place: Place) -> None:
+        self._replica = replica
         self.socket = socket
         self.identity = identity
         self.place = place
@@ -51,6 +52,7 @@ class Visitor:
         """Send it away for this reason."""
         self.is_gone = True
         self.deadline.cancel()
+        leaving.refused(self._replica, close, text, self.socket.remote)
         self.socket.close(close.code, close.reason(text))
 
 
@@ -68,7 +70,7 @@ class Lobby:
     def wait(self, socket: Socket, identity: Identity | None, place: Place) -> Visitor:
         """Give *socket* its time to say ``connect``."""
         seconds = self._replica.settings.auth_timeout_seconds
-        visitor = Visitor(socket, identity, place)
+        visitor = Visitor(self._replica, socket, identity, place)
         visitor.deadline = asyncio.get_running_loop().call_later(
             seconds, visitor.close, codes.AUTH_TIMEOUT, f"no connect frame within {seconds:g} s"
         )

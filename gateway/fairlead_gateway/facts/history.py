@@ -43,9 +43,18 @@ class History:
         args = (self._history_seconds, f"{getrandbits(48):012x}", epoch, offset, id_, PAGE)
         return self._lane.run(_READ, self._names.of_durable(channel), args)
 
-    async def sender(self, channel: str, message_id: str) -> str | None:
+    async def said_in(self, channel: str) -> int:
         """
-        Who said a message, such as ``user:42``; None when it is not in the history of *channel* (any more).
+        How many messages have been said in a durable *channel*, since Redis knows of it.
+
+        :raises Unavailable: Redis cannot be reached.
+        """
+        top = await self._lane.call("HGET", self._names.meta(channel), "o")
+        return int(top) if top is not None and top.isdigit() else 0
+
+    async def frame(self, channel: str, message_id: str) -> dict[str, Any] | None:
+        """
+        A message as clients got it, without its offset; None when it is not in the history of *channel* (any more).
 
         :raises Unavailable: Redis cannot be reached.
         """
@@ -54,7 +63,18 @@ class History:
         if data is None:
             return None
         try:
-            sender = orjson.loads(unseal(data).envelope.frame).get("from")
+            frame = orjson.loads(unseal(data).envelope.frame)
         except (InvalidMessage, orjson.JSONDecodeError):
             return None
+        return frame if isinstance(frame, dict) else None
+
+    async def sender(self, channel: str, message_id: str) -> str | None:
+        """Who said a message, such as ``user:42``; otherwise as `frame`."""
+        frame = await self.frame(channel, message_id)
+        sender = frame.get("from") if frame is not None else None
         return sender if isinstance(sender, str) else None
+
+    async def offset(self, channel: str, message_id: str) -> int:
+        """Where a message stands in *channel*; 0 when that is not remembered (any more). Raises as `frame`."""
+        offset = await self._lane.call("ZSCORE", self._names.seen(channel), message_id)
+        return int(float(offset)) if offset is not None else 0

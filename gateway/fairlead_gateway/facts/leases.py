@@ -45,6 +45,7 @@ class Leases:
     :param reseat: writes every connection of this replica down again, after its own lease was lost; told whether
         somebody has swept after it meanwhile, or Redis has just forgotten.
     :param lost: called with each connection that a dead replica held: its id, its user, the replica.
+    :param inherit: called with each dead replica when nothing of it is held any more; perhaps more than once.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Leases:
         reseat: Callable[[bool], Awaitable[None]],
         seats: Seats,
         lost: Callable[[str, str, str], None] = lambda connection_id, user_id, replica: None,
+        inherit: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._lane = lane
         self._names = names
@@ -66,6 +68,7 @@ class Leases:
         self._reseat = reseat
         self._seats = seats
         self._lost = lost
+        self._inherit = inherit
         self._is_held = False
         self._is_seated = False
         self._was_swept = False
@@ -112,7 +115,7 @@ class Leases:
         answer = await self._lane.run(_RENEW, self._keys, (self._replica, self._lease_ms))
         self._is_held = answer != BEING_SWEPT
         if answer != 1:
-            log.info("lease taken" if self._is_held else "being swept after", replica=self._replica)
+            log.info("lease taken" if self._is_held else "being swept after")
             self._is_seated = False
             self._was_swept |= answer == SWEPT
         if self._is_held and not self._is_seated:
@@ -146,15 +149,18 @@ class Leases:
         """Free everything that *dead* held; done twice, it is harmless."""
         held = await self._lane.call("HGETALL", self._names.replica_conns(dead))
         pairs = list(held.items() if isinstance(held, dict) else zip(held[::2], held[1::2], strict=True))
-        log.warning("sweeping after a dead replica", replica=dead, connections=len(pairs))
+        log.warning("sweeping after a dead replica", dead=dead, connections=len(pairs))
         for start in range(0, len(pairs), TOGETHER):
             if await self._lane.call("ZSCORE", self._names.sweeping, dead) is None:
                 # Our claim ran out: another sweeper has finished, or the dead one has come back.
                 return
             some = pairs[start : start + TOGETHER]
             await asyncio.gather(*(self._free(dead, id.decode(), value) for id, value in some))
+        if self._inherit is not None:
+            await self._inherit(dead)
         facts = self._names.replica(dead)
-        self._lane.call("DEL", facts, self._names.replica_conns(dead))
+        self._lane.call("DEL", self._names.replica_conns(dead))
+        # Who it was is kept, since it is shown among the lost for a while.
         self._lane.call("HSET", facts, "swept", 1)
         self._lane.call("EXPIRE", facts, SWEPT_SECONDS)
         await self._lane.call("ZREM", self._names.sweeping, dead)

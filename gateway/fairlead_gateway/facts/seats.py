@@ -198,9 +198,9 @@ class Seats:
         names = self._names
         return names.conns(user_id), names.online(partition), *names.departures(partition), names.last_seen(partition)
 
-    def _keys_in(self, session: str) -> tuple[str, str, str, str]:
-        names = self._names
-        return names.here(session), names.people(session), *names.departures(partition_of(session))
+    def _keys_in(self, session: str) -> tuple[str, str, str, str, str]:
+        names, partition = self._names, partition_of(session)
+        return names.here(session), names.people(session), *names.departures(partition), names.sessions(partition)
 
     async def _hold_first(self, connection_id: str, user_id: str, channels: Sequence[str]) -> None:
         """Write down what we hold, before anything that must be swept."""

@@ -37,6 +37,11 @@ class Streams:
         self._is_behind = asyncio.Event()
         self.dropped = 0
 
+    @property
+    def waiting(self) -> int:
+        """Entries that Redis has not taken."""
+        return len(self._owed)
+
     def write(self, *command: Argument) -> None:
         """Do *command*, an ``XADD``, as soon as Redis can be reached."""
         if self._is_behind.is_set():

@@ -19,6 +19,7 @@ from fairlead.inbound import MESSAGE
 from fairlead.messages import now, rfc3339
 from fairlead.names import Names
 from fairlead.replies import Replies, told
+from fairlead.tracing import current
 from fairlead_gateway.facts.lane import Argument, Lane
 from fairlead_gateway.facts.streams import Streams
 
@@ -147,7 +148,7 @@ class Told:
         return answers.collected(reply)
 
     def _inbound(self, action: str, id_: str, frame: Mapping[str, Any], about: Mapping[str, str]) -> Iterable[Argument]:
-        fields = {"action": action, "id": id_, "replica": self._replica, "at": now(), **about}
+        fields = {"action": action, "id": id_, "replica": self._replica, "at": now(), "traceparent": current(), **about}
         flat = [part for field in fields.items() if field[1] for part in field]
         body = _json(frame)
         kept = ("MAXLEN", "~", self._inbound_kept(len(body)), "*")

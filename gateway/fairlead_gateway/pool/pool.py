@@ -23,6 +23,8 @@ class ConnectionPool(Generic[Member]):
         self._by_id: dict[str, Member] = {}
         self.joins = 0
         """How often somebody has sat down since the start."""
+        self.moves = 0
+        """How often somebody has sat down or got up."""
 
     # -- connections ---------------------------------------------------------------------------
 
@@ -57,10 +59,12 @@ class ConnectionPool(Generic[Member]):
         """Sit *member* in *channel*, on its reserved place if it has one."""
         _remove(self._coming, member, channel)
         self.joins += 1
+        self.moves += 1
         self._members.setdefault(channel, {}).setdefault(member, self.joins)
 
     def leave(self, member: Member, channel: str) -> bool:
         """Take *member* and its place out of *channel*; whether nobody needs the channel any more."""
+        self.moves += 1
         was_there = _remove(self._members, member, channel)
         return (_remove(self._coming, member, channel) or was_there) and not self.is_needed(channel)
 
@@ -105,6 +109,7 @@ class ConnectionPool(Generic[Member]):
 
     def clear(self, instance_name: str | None = None) -> None:
         """Empty one instance, or everything."""
+        self.moves += 1
         if instance_name is not None:
             self._members.pop(channel_name("instance", instance_name), None)
         else:

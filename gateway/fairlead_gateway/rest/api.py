@@ -6,11 +6,15 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from fairlead.questions import Questions
 from fairlead.sends import Sends
 from fairlead.sent import Sent
 from fairlead_gateway.access.tickets import Tickets
+from fairlead_gateway.admin.overseer import Overseer
 from fairlead_gateway.admin.surveys import Surveys
+from fairlead_gateway.facts.statistics import Statistics
 from fairlead_gateway.monitor import ConnectionMonitor
 from fairlead_gateway.sessions.replica import Replica
 
@@ -21,9 +25,13 @@ class Api:
 
     replica: Replica
     surveys: Surveys
+    overseer: Overseer
+    statistics: Statistics
     tickets: Tickets
     monitor: ConnectionMonitor
     sends: Sends[Coroutine[Any, Any, Sent]]
     questions: Questions
+    metrics: CollectorRegistry
+    """Of this replica alone; see `fairlead_gateway.admin.metrics`."""
     readiness: Callable[[], dict[str, bool]]
     """Everything that must be true before clients should be sent here (ADM-5)."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
-from fairlead.messages import rfc3339
+from fairlead.messages import MAX_ID, checked_message_id, rfc3339
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.access.roles import Rank
 
@@ -27,6 +27,9 @@ Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-.:@]{1,128}$")]
 """Of a user, session, instance …; see `fairlead.names`."""
+
+MessageId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID), AfterValidator(checked_message_id)]
+"""Of a message, as its sender chose it; see `fairlead.messages`."""
 
 Moment = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
 """A time as the protocol writes it: RFC 3339, UTC, milliseconds."""
@@ -115,6 +118,8 @@ class Row:
     """Codes of `fairlead.codes.ERRORS` beyond those that any route may answer."""
     is_public: bool
     """Whether it belongs to clients, not only to operators: served where clients connect, too (T16)."""
+    is_wide: bool
+    """Whether what stands in its path may hold slashes, as ids of messages do."""
 
     @property
     def name(self) -> str:
@@ -148,9 +153,10 @@ def row(
     status: int = 200,
     errors: tuple[str, ...] = (),
     is_public: bool = False,
+    is_wide: bool = False,
 ) -> Row:
     """A row of the table; see `Row`."""
-    return Row(method, path, rank, do, params, body, answer, status if answer else 204, errors, is_public)
+    return Row(method, path, rank, do, params, body, answer, status if answer else 204, errors, is_public, is_wide)
 
 
 Rows: TypeAlias = tuple[Row, ...]

@@ -79,10 +79,14 @@ def api_routes(api: Api, rows: Iterable[Row] = ROWS) -> list[BaseRoute]:
         by_path.setdefault(row.path, []).append(row)
     nowhere = Nowhere()
     return [
-        *(Exactly(PREFIX + path, Resource(api, some), name=path) for path, some in by_path.items()),
+        *(Exactly(PREFIX + _pattern(some[0]), Resource(api, some), name=path) for path, some in by_path.items()),
         Exactly(PREFIX, nowhere),
         Exactly(PREFIX + "/{rest:path}", nowhere),
     ]
+
+
+def _pattern(row: Row) -> str:
+    return row.path.replace("}", ":path}") if row.is_wide else row.path
 
 
 def health_routes(api: Api) -> list[BaseRoute]:

@@ -4,8 +4,30 @@ from __future__ import annotations
 
 from typing import Final
 
-from fairlead_gateway.rest import configuration, connections, steering, tickets, trails
+from fairlead_gateway.rest import (
+    configuration,
+    connections,
+    instances,
+    people,
+    replicas,
+    stats,
+    steering,
+    tickets,
+    traces,
+    trails,
+)
 from fairlead_gateway.rest.route import Rows
 
-ROWS: Final[Rows] = (*connections.ROWS, *steering.ROWS, *trails.ROWS, *configuration.ROWS, *tickets.ROWS)
+ROWS: Final[Rows] = (
+    *stats.ROWS,
+    *replicas.ROWS,
+    *connections.ROWS,
+    *steering.ROWS,
+    *instances.ROWS,
+    *people.ROWS,
+    *trails.ROWS,
+    *configuration.ROWS,
+    *tickets.ROWS,
+    *traces.ROWS,
+)
 """Every route, in the order of the documentation."""

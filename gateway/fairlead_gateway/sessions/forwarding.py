@@ -8,6 +8,7 @@ from typing import Any
 from fairlead import answers
 from fairlead.answers import Asked
 from fairlead.ids import uuid7
+from fairlead.inbound import MESSAGE
 from fairlead.messages import SYSTEM
 from fairlead_gateway.access.identity import matches
 from fairlead_gateway.sessions.context import Context
@@ -27,6 +28,7 @@ async def forward(context: Context, action: str, ref: str | None, frame: Mapping
     """
     replica, connection = context.replica, context.connection
     asked = Asked(uuid7(), context.user_id, context.connection_id, ref or "", "")
+    _note(context, asked.id, asked.channel, action)
     if ref is None:
         await replica.told.unasked(action, asked.id, frame, **_who(context))
         return {}
@@ -43,7 +45,12 @@ async def forward(context: Context, action: str, ref: str | None, frame: Mapping
 def tell(context: Context, message_id: str, channel: str, frame: Mapping[str, Any]) -> None:
     """Let backends know of a message that was stored."""
     if context.replica.settings.forward_messages:
+        _note(context, message_id, channel, MESSAGE)
         context.replica.told.message(message_id, channel, frame, ref=ref_of(frame) or "", **_who(context))
+
+
+def _note(context: Context, id: str, channel: str, action: str) -> None:
+    context.replica.trail.note("forwarded", id, channel, context.user_id, context.connection_id, action)
 
 
 def _who(context: Context) -> dict[str, str]:

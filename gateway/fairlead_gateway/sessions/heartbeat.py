@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Final
 
@@ -13,6 +14,9 @@ from fairlead_gateway.sessions.replica import Replica
 
 PING: Final = b"fl"
 """What our pings carry; a pong with anything else is not an answer to them."""
+
+_QUIET: Final = 0.9
+"""Who did not answer our ping, nor say anything for this part of an interval, is quiet: looks come somewhat early."""
 
 
 async def beat(replica: Replica) -> None:
@@ -28,13 +32,17 @@ async def beat(replica: Replica) -> None:
         for connection, session in replica.typists.turn(int(now)):
             people.stopped_typing(replica, connection, session)
         replica.interest.tidy()
-        await asyncio.sleep(1.0 - loop.time() % 1.0)
+        due = math.floor(loop.time()) + 1.0
+        await asyncio.sleep(due - loop.time())
+        replica.tallies.loop_lag_ms.add((loop.time() - due) * 1000)
 
 
-def answered(connection: Connection, payload: bytes) -> None:
+def answered(replica: Replica, connection: Connection, payload: bytes) -> None:
     """A pong came in; the difference to the ping that waits for one is the quality of the connection."""
     if payload == PING and connection.last_pong < connection.last_ping:
         connection.last_pong = time.time()
+        replica.quiet.discard(connection)
+        replica.counters.round_trip_ms.add((connection.last_pong - connection.last_ping) * 1000)
 
 
 def _look_at(replica: Replica, connection: Connection, now: float) -> None:
@@ -47,6 +55,10 @@ def _look_at(replica: Replica, connection: Connection, now: float) -> None:
         return
     if connection.last_pong >= connection.last_ping:
         connection.last_ping = time.time()
+    elif now - connection.socket.heard_at > settings.heartbeat_interval_seconds * _QUIET:
+        replica.quiet.add(connection)
+    else:
+        replica.quiet.discard(connection)
     connection.socket.ping(PING)
     due = min(now + settings.heartbeat_interval_seconds, dead_at)
     connection.heartbeat_at = replica.heartbeats.put(connection, int(due) + (due == dead_at))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import structlog
 
@@ -36,6 +37,7 @@ def gone(replica: Replica, connection: Connection, code: int, reason: str) -> No
     connection.write = _nowhere
     connection.inbox = None
     replica.heartbeats.drop(connection, connection.heartbeat_at)
+    replica.quiet.discard(connection)
     forget_expiry(replica, connection)
     channels = connection.channels
     for session in replica.typists.stop(connection):
@@ -48,9 +50,10 @@ def gone(replica: Replica, connection: Connection, code: int, reason: str) -> No
     replica.watches.end(replica, connection)
     replica.tasks.start(_farewell(replica, connection, channels), name=f"farewell {connection.id}")
     facts = {"connection_id": connection.id, "user_id": connection.user_id, "code": code, "reason": reason}
-    log.info("connection closed" if connection.is_live else "connection refused", **facts)
     if connection.is_live:
-        replica.counters.disconnections += 1
+        replica.counters.closed(code)
+        seconds = round(time.time() - connection.connected_at, 3)
+        log.info("connection closed", **facts, word=codes.word_of(code), seconds=seconds)
         replica.events.emit("disconnection", **facts)
         replica.told.ended(
             connection.id,
@@ -61,6 +64,12 @@ def gone(replica: Replica, connection: Connection, code: int, reason: str) -> No
             address=connection.socket.remote,
             device_id=connection.identity.device_id,
         )
+
+
+def refused(replica: Replica, close: codes.Close, text: str, address: str) -> None:
+    """Somebody from *address* who was never greeted is sent away, for this reason."""
+    replica.tallies.refused(close.word)
+    log.info("connection refused", code=close.code, word=close.word, reason=text, address=address)
 
 
 def expect_expiry(replica: Replica, connection: Connection) -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from fairlead import codes
 from fairlead.errors import FairleadError, HandlerTimeout, InvalidMessage, RateLimited, UnknownAction
+from fairlead_gateway.logs import ACTIONS_OF, speaking
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions import heartbeat, leaving
 from fairlead_gateway.sessions.actions import BUILTINS
@@ -65,7 +66,7 @@ class Receiver:
             if action == "ping":
                 replica.voice.pong(connection, ref, frame.get("timestamp"))
             elif action == "pong":
-                heartbeat.answered(connection, heartbeat.PING)
+                heartbeat.answered(replica, connection, heartbeat.PING)
                 replica.soundings.heard_plain(connection)
             else:
                 self._queue(connection, frame)
@@ -73,7 +74,7 @@ class Receiver:
             self._refuse(connection, ref, error)
 
     def pong(self, connection: Connection, payload: bytes) -> None:
-        heartbeat.answered(connection, payload)
+        heartbeat.answered(self._replica, connection, payload)
         self._replica.soundings.heard(connection, payload)
 
     def slow(self, connection: Connection) -> None:
@@ -93,13 +94,14 @@ class Receiver:
     def _queue(self, connection: Connection, frame: dict[str, Any]) -> None:
         if connection.inbox is None:
             connection.inbox = deque((frame,))
-            self._replica.tasks.start(self._work_off(connection, connection.inbox), name=f"actions of {connection.id}")
+            self._replica.tasks.start(self._work_off(connection, connection.inbox), name=ACTIONS_OF + connection.id)
             return
         connection.inbox.append(frame)
         if len(connection.inbox) == MAX_INBOX:
             connection.socket.pause_reading()
 
     async def _work_off(self, connection: Connection, inbox: deque[dict[str, Any]]) -> None:
+        speaking.set((connection.id, connection.user_id))
         try:
             while inbox and connection.joined:
                 await self._handle(connection, inbox.popleft())
@@ -110,7 +112,13 @@ class Receiver:
 
     async def _handle(self, connection: Connection, frame: dict[str, Any]) -> None:
         context = Context(self._replica, connection)
-        await self._answer(connection, frame, context)
+        began = self._now()
+        if (spans := self._replica.spans) is None:
+            await self._answer(connection, frame, context)
+        else:
+            with spans.receive(frame.get("action", frame.get("type")), connection.user_id, connection.id):
+                await self._answer(connection, frame, context)
+        self._replica.counters.action_ms.add((self._now() - began) * 1000)
         for do in context.afterwards:
             do()
 
@@ -152,18 +160,26 @@ class Receiver:
             if is_forwarded(self._replica.settings.forwarded_actions, action):
                 return await forward(context, action, ref_of(frame), frame)
             raise UnknownAction(f"no such action: {action[:64]}")
-        return await answer(handler, frame, context)
+        if (spans := self._replica.spans) is None:
+            return await answer(handler, frame, context)
+        with spans.handle(action):
+            return await answer(handler, frame, context)
 
     # -- what went wrong ---------------------------------------------------------------------------
 
     def _refuse(self, connection: Connection, ref: str | None, error: FairleadError) -> None:
         replica = self._replica
         replica.counters.errors += 1
+        replica.tallies.error(error.code)
+        if replica.spans is not None:
+            replica.spans.refused(error.code)
+        log.debug("action refused", connection_id=connection.id, user_id=connection.user_id, code=error.code, ref=ref)
         replica.voice.error(connection, ref, error)
         if connection.meter.err(self._now(), replica.settings.max_errors_per_minute):
             leaving.end(replica, connection, codes.FLOODING, "too many errors")
 
     def _fault(self, connection: Connection, ref: str | None, frame: dict[str, Any], error: BaseException) -> None:
-        log.error("action failed", action=frame.get("action"), connection_id=connection.id, exc_info=error)
+        who = {"connection_id": connection.id, "user_id": connection.user_id}
+        log.error("action failed", **who, code=Fault.code, action=frame.get("action"), exc_info=error)
         self._replica.events.emit("error", error=error, connection_id=connection.id, action=frame.get("action"))
         self._refuse(connection, ref, Fault("something went wrong here; it was logged"))

@@ -12,6 +12,7 @@ from fairlead_gateway.access.authorizer import Authorizer
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.tracks import Tracks
+from fairlead_gateway.dispatch.trail import Trail
 from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.cursors import Cursors
 from fairlead_gateway.facts.history import History
@@ -22,7 +23,8 @@ from fairlead_gateway.facts.seats import Seats
 from fairlead_gateway.facts.statuses import Statuses
 from fairlead_gateway.facts.tasks import TaskStates
 from fairlead_gateway.facts.told import Told
-from fairlead_gateway.monitor.monitor import Counters
+from fairlead_gateway.monitor import Counters
+from fairlead_gateway.monitor.tallies import Tallies
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.pool.typists import Typists
 from fairlead_gateway.pool.wheel import Wheel
@@ -35,6 +37,7 @@ from fairlead_gateway.sessions.sounding import Soundings
 from fairlead_gateway.sessions.tasks import Tasks
 from fairlead_gateway.sessions.voice import Voice
 from fairlead_gateway.settings import Settings
+from fairlead_gateway.spans import Spans
 
 State: TypeAlias = Callable[[str], Awaitable[bytes]]
 """The state behind a channel as the JSON frame that tells it; empty where there is none."""
@@ -53,6 +56,7 @@ class Replica:
     pool: ConnectionPool[Connection]
     interest: Interest
     tracks: Tracks
+    trail: Trail
     publisher: Publisher
     seats: Seats
     statuses: Statuses
@@ -83,4 +87,9 @@ class Replica:
     expiries: Wheel[Connection] = field(default_factory=Wheel)
     """By Unix second."""
     soundings: Soundings = field(default_factory=Soundings)
+    quiet: set[Connection] = field(default_factory=set)
+    """Connections that have not been heard of within their heartbeat, and are not dead yet."""
     counters: Counters = field(default_factory=Counters)
+    tallies: Tallies = field(default_factory=Tallies)
+    spans: Spans | None = None
+    """None where nobody traces with OpenTelemetry."""

@@ -106,6 +106,7 @@ async def catch_up(replica: Replica, channels: Sequence[str], recover: Recover) 
             else:
                 left -= size
         found[channel] = caught
+        replica.tallies.recovered(caught.recovered)
     stated = [name for name, one in found.items() if not one.recovered and kind_of(name) in replica.states]
     for start in range(0, len(stated), STATES_TOGETHER):
         some = stated[start : start + STATES_TOGETHER]
@@ -148,8 +149,17 @@ def settle_in(replica: Replica, connection: Connection, caught: Mapping[str, Cau
         if connection.joined and (channel in own or channel in connection.channels):
             replica.pool.join(connection, channel)
             if messages := one.missed + replica.tracks.rest(channel, one):
+                replica.counters.messages_sent += _replayed(connection, messages)
+                _note_replay(replica, connection, channel, messages)
                 missed.append(frames_for(connection, channel, messages))
     return b"".join(missed)
+
+
+def _note_replay(replica: Replica, connection: Connection, channel: str, messages: Sequence[Outgoing]) -> None:
+    first, last = messages[0], messages[-1]
+    if first.offset:
+        who = (connection.user_id, connection.id, connection.identity.device_id)
+        replica.trail.stretch("replayed", channel, first.offset, last.offset, last.epoch, *who)
 
 
 def go_on(replica: Replica, connection: Connection, caught: Mapping[str, Caught]) -> None:
@@ -231,6 +241,11 @@ def own_channels(connection: Connection, identity: Identity | None = None) -> tu
     identity = identity or connection.identity
     own = (f"user:{identity.user_id}", f"connection:{connection.id}", "broadcast")
     return (*own, f"role:{identity.role}") if is_id(identity.role) else own
+
+
+def _replayed(connection: Connection, messages: Sequence[Outgoing]) -> int:
+    """How many of *messages* were said in the channel and are for *connection*; a state stands for none."""
+    return sum(bool(message.offset) and message.is_for(connection.id, connection.user_id) for message in messages)
 
 
 def _position(claimed: Claimed | None) -> Position | None:

@@ -20,6 +20,11 @@ class Tasks:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return len(self._running)
+
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run *work* on its own."""
         task = asyncio.get_running_loop().create_task(work, name=name)

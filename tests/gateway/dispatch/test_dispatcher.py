@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fairlead_gateway.dispatch import dispatcher as module
 from fairlead_gateway.dispatch.dispatcher import SLICE, MessageDispatcher, Outgoing
 from fairlead_gateway.pool import Connection, ConnectionPool, Format
+from fairlead_gateway.pool.counted import Counted
 from tests.gateway.dispatch.heard import messages_of
 from tests.gateway.pool.sockets import connection, socket_of
 
@@ -23,8 +24,12 @@ class Hall:
     def __init__(self) -> None:
         self.pool: ConnectionPool[Connection] = ConnectionPool()
         self.orders: list[str] = []
+        self.counted = Counted()
         self.dispatcher = MessageDispatcher(
-            self.pool, lambda: self.orders.append("hold"), lambda: self.orders.append("release")
+            self.pool,
+            lambda: self.orders.append("hold"),
+            lambda: self.orders.append("release"),
+            counted=self.counted,
         )
 
     def seat(self, count: int, channel: str = "topic:t") -> list[Connection]:
@@ -67,7 +72,7 @@ async def test_a_channel_without_members_costs_nothing_and_harms_nobody() -> Non
 
     hall.say(1)
 
-    assert hall.dispatcher.delivered == 0
+    assert hall.counted.messages_sent == 0
 
 
 async def test_messages_of_one_read_reach_a_socket_in_one_write() -> None:
@@ -192,7 +197,7 @@ async def test_what_was_delivered_counts_only_what_was_written() -> None:
     hall.say(1, 2)
     hall.say(3, exclude=f"connection:{spared.id}")
 
-    assert hall.dispatcher.delivered == 3 * 2 + 2
+    assert hall.counted.messages_sent == 3 * 2 + 2
 
 
 @pytest.mark.parametrize("format", list(Format))

@@ -20,6 +20,7 @@ from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.relay import Relay
 from fairlead_gateway.dispatch.tracks import Tracks
 from fairlead_gateway.pool import Connection, ConnectionPool, Format
+from fairlead_gateway.pool.counted import Counted
 from tests.gateway.dispatch.heard import messages_of
 from tests.gateway.dispatch.wires import wired
 from tests.gateway.pool.sockets import connection
@@ -46,8 +47,9 @@ class Station:
         self.probes = 0
         self.interest = Interest(NAMES, lambda channel: True, PROBE)
         dispatcher = MessageDispatcher(self.pool, lambda: None, lambda: None)
+        self.counted = Counted()
         tracks = Tracks(unasked, dispatcher.deliver, DURABLE_KINDS, 0, 0)
-        self.relay = Relay(self.interest, dispatcher, tracks, self._obey, self._probed)
+        self.relay = Relay(self.interest, dispatcher, tracks, self._obey, self._probed, counted=self.counted)
 
     def _obey(self, channel: str, order: CloseOrder, spared: str) -> None:
         self.orders.append((channel, order, spared))
@@ -151,7 +153,7 @@ async def test_garbage_from_redis_is_dropped_and_counted(station: Station, garba
 
     for member in station.members:
         assert [message["content"] for message in messages_of(member)] == ["before", "after"]
-    assert station.relay.dropped == 1
+    assert station.counted.messages_dropped == 1
     assert station.orders == []
 
 
@@ -208,7 +210,7 @@ async def test_messages_before_a_close_order_are_handed_on_before_it_is_obeyed(s
 async def test_an_order_of_a_later_version_is_passed_over(station: Station) -> None:
     station.hear(Envelope("1", "control", b'{"op":"dance"}', "", CONTROL).seal())
 
-    assert (station.orders, station.relay.dropped) == ([], 0)
+    assert (station.orders, station.counted.messages_dropped) == ([], 0)
     assert messages_of(station.members[0]) == []
 
 
@@ -247,4 +249,4 @@ async def test_what_comes_on_a_channel_that_was_given_up_is_nobodys(station: Sta
     station.hear(sealed("late"), name=b"t:{1}:topic:gone")
 
     assert messages_of(station.members[0]) == []
-    assert station.relay.dropped == 0
+    assert station.counted.messages_dropped == 0

@@ -34,7 +34,18 @@ class Fact:
         self.departures = Departures(self.lane, names, self)
         self.connections: dict[str, tuple[str, Sequence[str]]] = {}
         self.reseated = self.swept = 0
-        self.leases = Leases(self.lane, names, replica, lease_seconds, {"version": "test"}, self._reseat, self.seats)
+        self.inherited: list[str] = []
+        """Dead replicas whose statistics fell to this one."""
+        self.leases = Leases(
+            self.lane,
+            names,
+            replica,
+            lease_seconds,
+            {"version": "test"},
+            self._reseat,
+            self.seats,
+            inherit=self._inherit,
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def admit(
@@ -95,6 +106,9 @@ class Fact:
     async def is_here(self, channel: str, connection_id: str) -> bool:
         """Whether the connection is shown in a channel, whatever became of its replica."""
         return bool(await self.redis.hexists(self.names.here(channel), connection_id))
+
+    async def _inherit(self, dead: str) -> None:
+        self.inherited.append(dead)
 
     async def _reseat(self, was_swept: bool) -> None:
         self.reseated += 1

@@ -75,7 +75,9 @@ async def test_a_dead_replica_is_swept_by_exactly_one_and_its_seats_are_free_in_
         assert free_after < LEASE + SWEEP * 1.2 + 2
         assert [entry["connections"] for entry in events(logs, SWEPT)] == [300]
         assert not await others[0].redis.exists(others[0].names.replica_conns("dead"))
-        assert await others[0].redis.hgetall(others[0].names.replica("dead")) == {b"swept": b"1"}
+        assert [dead for fact in others for dead in fact.inherited] == ["dead"]
+        kept = await others[0].redis.hgetall(others[0].names.replica("dead"))
+        assert (kept[b"swept"], kept[b"version"]) == (b"1", b"test")
         assert await others[0].redis.ttl(others[0].names.replica("dead")) > 0
         assert await others[0].redis.zcard(others[0].names.sweeping) == 0
 

@@ -25,7 +25,13 @@ DURABLE = NAMES.of_durable("user:42")
 DEPARTURES = NAMES.departures(partition_of("user:42"))
 SEAT = (NAMES.conns("42"), NAMES.online(partition_of("user:42")), *DEPARTURES)
 LAST_SEEN = NAMES.last_seen(partition_of("user:42"))
-IN_SESSION = (NAMES.here("session:s"), NAMES.people("session:s"), *NAMES.departures(partition_of("session:s")))
+OF_SESSION = partition_of("session:s")
+IN_SESSION = (
+    NAMES.here("session:s"),
+    NAMES.people("session:s"),
+    *NAMES.departures(OF_SESSION),
+    NAMES.sessions(OF_SESSION),
+)
 LEASE = (NAMES.replicas, NAMES.sweeping, NAMES.replica("r1"))
 
 PACKAGES = {
@@ -182,11 +188,12 @@ async def appear(run: Run, redis: Redis) -> None:
 
     assert [await run("appear", IN_SESSION, args(c)) for c in ("c1", "c1", "c2")] == [1, 0, 0]
     assert await redis.hgetall(IN_SESSION[1]) == {b"42": b"2"}
+    assert await redis.smembers(IN_SESSION[4]) == {b"s"}
     await redis.delete(*IN_SESSION[:2])
     await redis.zadd(IN_SESSION[2], {"session:s 42": 1})
     await redis.hset(IN_SESSION[3], "session:s 42", "facts")
     assert await run("appear", IN_SESSION, args("c3")) == 0, "back within the grace"
-    assert not await redis.exists(*IN_SESSION[2:])
+    assert not await redis.exists(*IN_SESSION[2:4])
 
 
 async def vanish(run: Run, redis: Redis) -> None:
@@ -195,7 +202,9 @@ async def vanish(run: Run, redis: Redis) -> None:
 
     for connection in ("c1", "c2"):
         await run("appear", IN_SESSION, (connection, "42", "session:s", "who"))
-    assert [await run("vanish", IN_SESSION, args(c, "left")) for c in ("c1", "c1", "c2")] == [0, 0, 1]
+    assert [await run("vanish", IN_SESSION, args(c, "left")) for c in ("c1", "c1")] == [0, 0]
+    assert await redis.smembers(IN_SESSION[4]) == {b"s"}
+    assert await run("vanish", IN_SESSION, args("c2", "left")) == 1
     assert not await redis.exists(*IN_SESSION)
     await run("appear", IN_SESSION, ("c3", "42", "session:s", "who"))
     assert await run("vanish", IN_SESSION, args("c3", "")) == 0
@@ -272,6 +281,63 @@ async def claim(run: Run, redis: Redis) -> None:
     await redis.hset(NAMES.replica("r1"), "since", 1)
     assert await run("claim", LEASE, (10_000, "r1", 1000)) == b"dead"
     assert await run("claim", LEASE, (10_000, "r1", 1000)) is None
+
+
+STATS = (*NAMES.stats_of("r1"), NAMES.stats_known, NAMES.stats_lost, NAMES.stats_turn)
+FOLDED = (*STATS[:2], NAMES.stats, *STATS[2:4])
+SUMS = (NAMES.stats, NAMES.stats_known, NAMES.stats_lost, NAMES.replicas)
+
+
+async def report(run: Run, redis: Redis) -> None:
+    args = ("r1", 60, 5000, "errors", 3, "@users", 2)
+    assert [await run("report", STATS, args) for _ in range(2)] == [[1, 1], [0, 1]]
+    assert await run("report", (*NAMES.stats_of("r2"), *STATS[2:]), ("r2", 60, 5000, "errors", 1)) == [1, 0]
+    assert await redis.hgetall(STATS[0]) == {b"errors": b"3", b"@users": b"2"}
+    assert await redis.zrange(NAMES.stats_known, 0, -1) == [b"r1", b"r2"]
+    assert 50 < await redis.ttl(STATS[0]) <= 60
+
+
+async def inherit(run: Run, redis: Redis) -> None:
+    args = ("r1", 60, 5000, 1, 60)
+    assert await run("inherit", FOLDED, args) == 0
+    counted = {"errors": 3, "connections_opened": 5, "disconnections": 4, "@users": 2, "zero": 0}
+    await redis.hset(STATS[0], mapping=counted)
+    assert [await run("inherit", FOLDED, args) for _ in range(2)] == [3, 0]
+    totals = {b"errors": b"3", b"connections_opened": b"5", b"disconnections": b"5"}
+    assert await redis.hgetall(NAMES.stats) == await redis.hgetall(STATS[1]) == totals
+    assert await redis.zrange(NAMES.stats_lost, 0, -1) == [b"r1"]
+    assert min(await redis.ttl(STATS[0]), await redis.ttl(STATS[1])) > 50
+    await run("report", STATS, ("r1", 60, 5000, "errors", 4))
+    assert (await redis.zcard(NAMES.stats_lost), await redis.zcard(NAMES.stats_known)) == (0, 1)
+    assert await run("inherit", FOLDED, ("r1", 60, 5000, 0, 60)) == 1
+    assert await redis.hget(NAMES.stats, "errors") == b"4"
+    assert not await redis.exists(NAMES.stats_lost, NAMES.stats_known), "it ended as it should"
+
+
+async def sums(run: Run, redis: Redis) -> None:
+    begin, end = NAMES.stats_of(" ")[1].split(" ")
+    assert (await run("sums", SUMS, (begin, end, 5000)))[1:] == [[]]
+    await redis.zadd(NAMES.replicas, {"r1": 2**52, "ended": 1})
+    assert (await run("sums", SUMS, (begin, end, 5000)))[2:] == [[b"r1", 2**52, [], None]], "it has yet to report"
+    await run("report", STATS, ("r1", 60, 5000, "errors", 3))
+    now, totals, said = await run("sums", SUMS, (begin, end, 5000))
+    assert (now > 1_000_000_000_000, totals, said) == (True, [], [b"r1", 2**52, [b"errors", b"3"], []])
+    await run("inherit", FOLDED, ("r1", 60, 5000, 1, 60))
+    assert (await run("sums", SUMS, (begin, end, 5000)))[1:] == [
+        [b"errors", b"3"],
+        [b"r1", 2**52, [b"errors", b"3"], None],
+    ]
+    await redis.delete(NAMES.replicas)
+    assert len(await run("sums", SUMS, (begin, end, 5000))) == 3
+    assert len(await run("sums", SUMS, (begin, end, -1))) == 2, "it died long ago"
+
+
+async def record(run: Run, redis: Redis) -> None:
+    keys = (NAMES.stats_turn, NAMES.stats_history)
+    assert await run("record", keys, ("r1", "sample", 10)) == 0
+    await redis.set(NAMES.stats_turn, "r1")
+    assert [await run("record", keys, (replica, "sample", 10)) for replica in ("r1", "r2")] == [1, 0]
+    assert [entry for _, entry in await redis.xrange(NAMES.stats_history)] == [{b"sample": b"sample"}]
 
 
 STATE = (NAMES.instance_state("i"), NAMES.instance_changes("i"))
@@ -586,6 +652,10 @@ SCENES = {
         find,
         renew,
         claim,
+        report,
+        inherit,
+        sums,
+        record,
         expect,
         outcome,
         acknowledge,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead_gateway.monitor import ConnectionMonitor
-from fairlead_gateway.monitor.monitor import Counters
+from fairlead_gateway.monitor import ConnectionMonitor, Counters
 from fairlead_gateway.pool import ConnectionPool
 
 
@@ -36,6 +35,25 @@ def test_the_ten_figures_are_all_there_and_right() -> None:
         "total_user_connections": 3,
         "total_session_connections": 2,
     }
+
+
+def test_who_moves_is_counted_where_it_is_now_and_the_quiet_are_not_active() -> None:
+    pool, quiet = pool_of_three(), {"b1"}
+    monitor = ConnectionMonitor(pool, None, quiet)
+    figures = ("active_users", "active_sessions", "total_user_connections", "total_session_connections")
+
+    def counted() -> tuple[int, ...]:
+        stats = monitor.get_stats()
+        return tuple(stats[name] for name in figures)
+
+    assert (counted(), monitor.get_stats()["active_connections"]) == ((2, 1, 3, 2), 2)
+    pool.join("a2", "session:s2")
+    assert counted() == (2, 2, 3, 3)
+    pool.leave("b1", "user:bob")
+    quiet.clear()
+    assert (counted(), monitor.get_stats()["active_connections"]) == ((1, 2, 2, 3), 3)
+    pool.clear()
+    assert counted() == (0, 0, 0, 0)
 
 
 def test_an_empty_pool_counts_nothing_and_is_well() -> None:

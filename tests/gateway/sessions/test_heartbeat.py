@@ -34,6 +34,32 @@ async def keep_saying(writer: asyncio.StreamWriter, frame: bytes) -> None:
         await asyncio.sleep(0.3)
 
 
+async def test_who_is_quiet_is_held_and_not_active_and_answers_are_measured(redis_url: str) -> None:
+    settings = settings_for(redis_url, heartbeat_interval_seconds=1, heartbeat_timeout_seconds=5)
+    async with serving(settings) as gateway:
+        counters = gateway.manager._parts.replica.counters
+        _, writer = await raw_client(gateway, new_user())
+        answering = await gateway.connect()
+        listening = asyncio.create_task(answering.closed(60))
+        figures = ("total_connections", "active_connections")
+
+        def held_and_active() -> tuple[int, ...]:
+            stats = gateway.manager.get_stats()
+            return tuple(stats[name] for name in figures)
+
+        assert held_and_active() == (2, 2)
+        await until(lambda: held_and_active() == (2, 1), 5, "the quiet one is noticed")
+        writer.write(b"\x8a\x82\x00\x00\x00\x00fl")
+        await until(lambda: held_and_active() == (2, 2), 5, "it has answered")
+        measured = sum(counters.round_trip_ms.counts)
+        writer.write(b"\x8a\x82\x00\x00\x00\x00fl" * 3)
+        await until(lambda: sum(counters.round_trip_ms.counts) > measured, 5, "the next answer of the other one")
+        assert counters.round_trip_ms.micros > 500_000, "one of them took its time"
+        listening.cancel()
+        writer.transport.abort()
+        await until(lambda: held_and_active() == (1, 1), 5, "gone")
+
+
 async def test_only_a_silent_client_is_closed_and_the_pong_measures_the_way(redis_url: str) -> None:
     settings = settings_for(redis_url, heartbeat_interval_seconds=0.5, heartbeat_timeout_seconds=1.5)
     async with serving(settings) as gateway:

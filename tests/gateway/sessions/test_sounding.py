@@ -8,6 +8,7 @@ import time
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions import heartbeat
 from fairlead_gateway.sessions.sounding import GAP_SECONDS, Soundings
+from tests.gateway.admin.crowd import lonely_replica, seat
 from tests.gateway.patience import until
 from tests.gateway.pool.sockets import connection, socket_of
 
@@ -73,13 +74,13 @@ async def test_many_who_ask_at_once_cost_one_ping() -> None:
 
 
 async def test_the_heartbeat_neither_sees_a_sounding_nor_takes_a_pong_that_it_has_not_asked_for() -> None:
-    one = connection()
+    replica = lonely_replica()
+    one = seat(replica, "42")
     one.last_ping, one.last_pong = 100.0, 100.02
-    soundings = Soundings()
-    task = await asked(soundings, one)
+    task = await asked(replica.soundings, one)
 
-    heartbeat.answered(one, socket_of(one).pings[0])
-    heartbeat.answered(one, heartbeat.PING)
+    heartbeat.answered(replica, one, socket_of(one).pings[0])
+    heartbeat.answered(replica, one, heartbeat.PING)
     task.cancel()
 
     assert (one.last_ping, one.last_pong, one.round_trip_ms) == (100.0, 100.02, 20.0)

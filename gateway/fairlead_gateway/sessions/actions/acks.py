@@ -26,6 +26,8 @@ async def ack(context: Context, frame: Ack) -> dict[str, Any]:
     message_ids = list(frame.message_ids or ())
     reply: dict[str, Any] = {}
     if frame.offset is not None:
+        who = (context.user_id, context.connection_id, context.identity.device_id, "cursor")
+        context.replica.trail.stretch("acknowledged", name, 1, frame.offset, frame.epoch or "", *who)
         cursor = await _move(context, frame, frame.offset) if name == own else None
         reply["cursor"] = cursor and {"channel": own, "offset": cursor.offset, "epoch": cursor.epoch}
         message_ids += await context.replica.acks.awaited(name, frame.offset, frame.epoch or "")
@@ -36,7 +38,10 @@ async def ack(context: Context, frame: Ack) -> dict[str, Any]:
 async def _acknowledge(context: Context, name: str, message_ids: list[str]) -> dict[str, str]:
     by = Acknowledger(context.user_id, context.identity.device_id, context.connection_id)
     results = await context.replica.acks.acknowledge(name, message_ids, by)
+    by_facts = (by.user_id, by.connection_id, by.device_id)
     for message_id, result in results.items():
+        if result != "unknown":
+            context.replica.trail.note("acknowledged", message_id, name, *by_facts, result)
         if result == "delivered":
             facts = {"message_id": message_id, "channel": name, **by._asdict()}
             context.replica.events.emit("message_acknowledged", **facts)

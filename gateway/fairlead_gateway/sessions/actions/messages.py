@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import structlog
-
 from fairlead.errors import Forbidden, InvalidMessage
+from fairlead.ids import uuid7
+from fairlead.inbound import MESSAGE
 from fairlead.messages import MAX_ID
 from fairlead.names import channel, checked_channel, id_of, kind_of
 from fairlead_gateway.sessions import forwarding, people
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Message, Typing
 from fairlead_gateway.sessions.handlers import answer
-
-log = structlog.get_logger(__name__)
 
 
 async def message(context: Context, frame: Message) -> dict[str, Any]:
@@ -29,9 +27,9 @@ async def message(context: Context, frame: Message) -> dict[str, Any]:
     push: dict[str, Any] = {"type": "new_message", "message_type": frame.message_type, "content": frame.content}
     if frame.metadata is not None:
         push["metadata"] = frame.metadata
-    own, message_id = f"connection:{context.connection_id}", _scoped(context, frame.message_id)
+    own, message_id = f"connection:{context.connection_id}", _scoped(context, frame.message_id) or uuid7()
+    context.replica.trail.note("received", message_id, destination, context.user_id, context.connection_id, MESSAGE)
     sent = await context.publish(destination, push, exclude=own, message_id=message_id)
-    log.debug("message published", message_id=sent.id, channel=destination, offset=sent.offset)
     reply: dict[str, Any] = {"message_id": sent.id, "channel": destination}
     if sent.offset:
         reply |= {"offset": sent.offset, "epoch": sent.epoch, "status": "sent"}
