@@ -25,6 +25,8 @@ from fairlead.replies import Replies
 from fairlead.talks import Happening
 from fairlead.version import __version__
 from fairlead_gateway.access.authorizer import first_yes
+from fairlead_gateway.access.revocations import Revocations
+from fairlead_gateway.access.revoked import RevocationList
 from fairlead_gateway.access.tickets import Tickets
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.admin.answers import ANSWERS
@@ -60,7 +62,7 @@ from fairlead_gateway.facts.told import Limits, Told
 from fairlead_gateway.monitor import ConnectionMonitor
 from fairlead_gateway.monitor.ages import Ages
 from fairlead_gateway.pool import Connection, ConnectionPool
-from fairlead_gateway.sessions import heartbeat, leaving, questions, seating, stalling
+from fairlead_gateway.sessions import heartbeat, leaving, questions, revoking, seating, stalling
 from fairlead_gateway.sessions.actions import RESERVED
 from fairlead_gateway.sessions.events import EventBus
 from fairlead_gateway.sessions.handlers import Handlers
@@ -141,6 +143,7 @@ class Assembly:
         self._told = Told(lane, names, self._replies, self._streams, id, _limits(settings))
         instances = Instances(lane, names, publisher, settings.state_ttl_seconds)
         self._counts = InstanceCounts(lane, names, id, partial(pool.channels, "instance"))
+        revocations = Revocations()
         self.replica = Replica(
             id=id,
             settings=settings,
@@ -160,7 +163,10 @@ class Assembly:
             task_states=(task_states := TaskStates(lane, names, settings.task_stalled_seconds)),
             told=self._told,
             instances=instances,
-            verifier=TokenVerifier.from_settings(settings),
+            verifier=TokenVerifier.from_settings(settings, revocations),
+            revoked=RevocationList(
+                shards, names, revocations, lambda news: revoking.end(self.replica, news), settings.revoked_seconds
+            ),
             authorizer=first_yes(settings, shards, names),
             handlers=Handlers(RESERVED),
             events=EventBus(tasks, self._told.event, settings.events),
@@ -233,6 +239,7 @@ class Assembly:
         self._services.keep(self._leases.run_sweeps, name="sweeps")
         self._services.keep(self._departures.run, name="departures")
         self._services.keep(self.replica.tracks.run_checks, name="position checks")
+        self._services.keep(self.replica.revoked.run, name="revoked tokens")
         self._services.keep(partial(heartbeat.beat, self.replica), name="heartbeat")
         self._services.keep(self._ingress.run, name="ingress")
         self._services.keep(partial(self._questions_due.run, partial(questions.tend, self.replica)), name="questions")
@@ -284,6 +291,7 @@ class Assembly:
         return {
             "redis": self.is_running and self._links.is_up and self._leases.is_held,
             "hears_itself": self._links.hears_itself,
+            "revocations": self.replica.revoked.was_read,
             "open": self.endpoint.is_open and not self._turns_away,
         }
 

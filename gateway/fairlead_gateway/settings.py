@@ -118,6 +118,9 @@ class Settings(BaseSettings):
     live_content: bool = False
     """Whether admins who watch live also see what messages say, cut short; otherwise only from where to where."""
 
+    revoked_seconds: float = Field(7 * 86_400.0, gt=0)
+    """How long a revoked token is refused where the revocation does not say; no token should live longer."""
+
     task_operator_roles: CommaSeparated = ("admin",)
     """Roles that may cancel every task that their claims let them watch; its owner always may."""
 

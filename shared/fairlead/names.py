@@ -308,6 +308,11 @@ class Names:
         return f"{self.prefix}:{{fleet}}:reminders"
 
     @property
+    def revoked(self) -> str:
+        """Stream of tokens that were revoked before their end; see `fairlead_gateway.access.revoked`."""
+        return f"{self.prefix}:{{fleet}}:revoked"
+
+    @property
     def layout(self) -> str:
         """How many partitions this prefix was made with; checked at start."""
         return f"{self.prefix}:layout"

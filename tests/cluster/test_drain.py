@@ -100,7 +100,7 @@ async def test_while_it_lingers_it_lets_in_and_delivers_as_ever(redis_url: str, 
             os.kill(replica.pid, signal.SIGTERM)
             while (said := await asyncio.to_thread(_readiness, replica))["open"]:
                 await asyncio.sleep(0.02)
-            assert said == {"redis": True, "hears_itself": True, "open": False}
+            assert said == {"redis": True, "hears_itself": True, "revocations": True, "open": False}
             assert await asyncio.to_thread(replica.status, "/readyz") == 503
             async with connected(replica.url, "u") as other:
                 await backend.send_to_user("u", {"type": "notice", "content": "still here"})

@@ -69,6 +69,7 @@ NEEDED_BY_NOBODY = {
         *(["KEYS", "*"], ["FLUSHALL"], ["CONFIG", "GET", "*"], ["SCRIPT", "FLUSH"], ["CLIENT", "LIST"]),
         *(["GET", "other"], ["GET", "fl:ticket:x"], ["XADD", "fl:ingress", "*", "to", "x"]),
         *(["XADD", "fl:history:conns", "*", "facts", "x"], ["DEL", "fl:ticket:x"]),
+        *(["DEL", "fl:{fleet}:revoked"], ["XADD", "fl:{fleet}:revoked", "*", "a", "b"]),
         *(["SET", "fl:{fleet}:replicas", "x"], ["ZADD", "fl:{fleet}:replicas", "1", "r"]),
         *(["HGETALL", "fl:{fleet}:replica:r:conns"], ["PUBLISH", "fl:{fleet}:replica:r:probe", "1"]),
         *(["PUBLISH", "other", "x"], ["SUBSCRIBE", "fl:{17}:user:42"], ["GETDEL", "fl:{17}:user:42:log"]),

@@ -23,6 +23,8 @@ _ID_RULE: Final = "1-128 characters of A-Z a-z 0-9 _ - . : @"
 _LATEST_SECONDS: Final = 100_000_000_000
 """The year 5138; a time beyond it was written in milliseconds."""
 
+_MAX_TOKEN_ID: Final = 256
+
 _REISSUE: Final = "issue the token again with that"
 
 
@@ -58,6 +60,8 @@ def identity_of(claims: Claims, policy: Policy, now: float) -> Identity:
         expires_at=expires_at,
         device_id=_device(claims),
         metadata=_metadata(claims),
+        token_id=_text(claims, "jti", _MAX_TOKEN_ID),
+        issued_at=_seconds(claims, "iat") if "iat" in claims else None,
     )
 
 
@@ -69,8 +73,11 @@ def claims_of(identity: Identity) -> dict[str, Any]:
         "exp": identity.expires_at,
         "device_id": identity.device_id,
         "metadata": dict(identity.metadata),
+        "jti": identity.token_id,
     }
-    return {"sub": identity.user_id} | grants | {name: value for name, value in optional.items() if value}
+    issued = {} if identity.issued_at is None else {"iat": identity.issued_at}
+    told = {name: value for name, value in optional.items() if value}
+    return {"sub": identity.user_id} | grants | told | issued
 
 
 # -- when ----------------------------------------------------------------------------------------
@@ -141,10 +148,10 @@ def _user(claims: Claims) -> str:
     return subject
 
 
-def _text(claims: Claims, name: str) -> str:
+def _text(claims: Claims, name: str, most: int = 128) -> str:
     value = claims.get(name, "")
-    if not isinstance(value, str) or len(value) > 128:
-        raise TokenRejected(name, "a string of at most 128 characters", shown(value), _REISSUE)
+    if not isinstance(value, str) or len(value) > most:
+        raise TokenRejected(name, f"a string of at most {most} characters", shown(value), _REISSUE)
     return value
 
 

@@ -39,6 +39,12 @@ class Identity:
 
     anonymous: bool = False
 
+    token_id: str = ""
+    """What its issuer calls the token (``jti``); empty for one without a name."""
+
+    issued_at: float | None = None
+    """Unix seconds when the token was issued; None where it does not say."""
+
     def on_device(self, device_id: str) -> Identity:
         """This identity on the device that a client says it is; a device that the token names is believed instead."""
         return replace(self, device_id=device_id) if device_id and not self.device_id else self

@@ -12,6 +12,7 @@ from typing import Any, Final
 import jwt
 
 from fairlead.errors import InvalidMessage
+from fairlead.ids import uuid7
 from fairlead.names import checked_id
 from fairlead_gateway.access.claims import Policy, claims_of, identity_of
 from fairlead_gateway.access.identity import NOTHING, Identity
@@ -95,9 +96,18 @@ async def examine(verifier: TokenVerifier, token: str) -> Finding:
 def _claims(wish: Wish, issued_at: int) -> dict[str, Any]:
     grants = {name: tuple(patterns) for name, patterns in wish.grants.items() if patterns}
     user = checked_id(wish.user_id, "user id")
-    identity = Identity(user, wish.role, grants, issued_at + wish.ttl_seconds, wish.device_id, wish.metadata)
+    identity = Identity(
+        user,
+        wish.role,
+        grants,
+        issued_at + wish.ttl_seconds,
+        wish.device_id,
+        wish.metadata,
+        token_id=uuid7(),
+        issued_at=issued_at,
+    )
     named = {"aud": wish.audience, "iss": wish.issuer}
-    return claims_of(identity) | {"iat": issued_at} | {name: value for name, value in named.items() if value}
+    return claims_of(identity) | {name: value for name, value in named.items() if value}
 
 
 def _opened(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

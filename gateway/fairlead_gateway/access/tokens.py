@@ -18,6 +18,7 @@ from fairlead_gateway.access.jwks import Jwks
 from fairlead_gateway.access.keys import Key, KeyRing, UnusableKey, public_key, secret_key
 from fairlead_gateway.access.rejected import TokenRejected, UnknownKey, shown
 from fairlead_gateway.access.remembered import Remembered
+from fairlead_gateway.access.revocations import Revocations
 from fairlead_gateway.access.service import Service
 from fairlead_gateway.settings import Settings
 
@@ -38,9 +39,18 @@ class TokenVerifier:
     Turns tokens into identities; `fairlead.errors.Unauthorized` in every case but a good one.
 
     A token that was believed is remembered by its hash until it ends, unless the keys change before.
+
+    :param revocations: of tokens that are believed no more, looked at each time; None for none.
     """
 
-    def __init__(self, keys: Iterable[Key], policy: Policy, jwks: Jwks | None = None) -> None:
+    def __init__(
+        self,
+        keys: Iterable[Key],
+        policy: Policy,
+        jwks: Jwks | None = None,
+        revocations: Revocations | None = None,
+    ) -> None:
+        self._revocations = Revocations() if revocations is None else revocations
         self._ring = KeyRing(keys)
         self._jwks = jwks
         self._policy = policy
@@ -48,7 +58,7 @@ class TokenVerifier:
         self._headers: dict[bytes, tuple[str, Key]] = {}
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings, revocations: Revocations | None = None) -> Self:
         """
         The verifier that the operator asked for.
 
@@ -59,9 +69,9 @@ class TokenVerifier:
         keys = tuple(_static_keys(settings))
         policy = Policy(settings.jwt_audience, settings.jwt_issuer, settings.jwt_leeway_seconds)
         if not settings.jwt_jwks_url:
-            return cls(keys, policy)
+            return cls(keys, policy, revocations=revocations)
         issuer = Service(settings.jwt_jwks_url, "FAIRLEAD_JWT_JWKS_URL")
-        return cls(keys, policy, Jwks(issuer, settings.jwt_algorithms, keys))
+        return cls(keys, policy, Jwks(issuer, settings.jwt_algorithms, keys), revocations)
 
     def verify(self, token: str) -> Identity:
         """
@@ -74,12 +84,12 @@ class TokenVerifier:
         raw = _ascii(token)
         now = time.time()
         digest = sha256(raw).digest()
-        known = self._believed.get(digest, now)
-        if known is not None:
-            return known
-        identity = identity_of(self._claims(raw), self._policy, now)
-        if identity.expires_at is not None:
-            self._believed.keep(digest, identity, identity.expires_at + self._policy.leeway_seconds)
+        identity = self._believed.get(digest, now)
+        if identity is None:
+            identity = identity_of(self._claims(raw), self._policy, now)
+            if identity.expires_at is not None:
+                self._believed.keep(digest, identity, identity.expires_at + self._policy.leeway_seconds)
+        self._revocations.check(identity)
         return identity
 
     async def identify(self, token: str) -> Identity:

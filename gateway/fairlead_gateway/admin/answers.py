@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fairlead_gateway.admin import closing, connections, pinging
+from fairlead_gateway.admin import closing, connections, pinging, revoking
 from fairlead_gateway.admin.surveys import Answer, Found
 from fairlead_gateway.admin.traces import MOST_PLACES
 from fairlead_gateway.dispatch.trail import At
@@ -28,6 +28,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "connection": connections.connection,
     "connections": connections.connections,
     "ping": pinging.ping,
+    "revoked": revoking.revoked,
     "trace": trace,
 }
 """By the name of the question."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -130,6 +131,7 @@ def _vouched_for(user_id: str, place: Place, metadata: Mapping[str, Any]) -> Ide
         grants={CLAIM_OF_KIND[kind_of(name)]: (id_of(name),) for name in place.channels},
         metadata=metadata,
         anonymous=not user_id,
+        issued_at=time.time(),
     )
 
 

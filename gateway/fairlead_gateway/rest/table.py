@@ -13,6 +13,7 @@ from fairlead_gateway.rest import (
     stats,
     steering,
     tickets,
+    tokens,
     traces,
     trails,
 )
@@ -27,6 +28,7 @@ ROWS: Final[Rows] = (
     *people.ROWS,
     *trails.ROWS,
     *configuration.ROWS,
+    *tokens.ROWS,
     *tickets.ROWS,
     *traces.ROWS,
 )

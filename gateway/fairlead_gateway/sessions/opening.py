@@ -19,6 +19,7 @@ from fairlead.names import checked_channel, kind_of
 from fairlead.tasks import task_channel
 from fairlead_gateway.access.authorizer import Verb
 from fairlead_gateway.access.identity import Identity
+from fairlead_gateway.access.rejected import TokenRejected
 from fairlead_gateway.dispatch.dispatcher import finish
 from fairlead_gateway.dispatch.tracks import Caught
 from fairlead_gateway.pool import Connection, Format
@@ -97,6 +98,7 @@ async def open_connection(
     extra = place.given + place.channels + back + tasks
     if len(replica.pool) >= replica.settings.max_connections:
         raise Refused(codes.REPLICA_FULL, "this replica holds all the connections it may")
+    _ensure_in_force(replica, identity)
     connection = Connection(uuid7(), identity, socket, format, Meter(), time.time())
     connection.session_id, connection.instance = place.session_id, place.instance
     _enter(replica, connection, extra)
@@ -104,6 +106,7 @@ async def open_connection(
         caught, is_asked = await _admit(replica, connection, extra, recover)
         is_asked = is_asked or await replica.questions.may_be_asked(identity.role)
         if await seating.left_meanwhile(replica, connection):
+            _ensure_in_force(replica, identity)
             raise Refused(codes.REPLACED, "by a newer connection")
     except Unavailable:
         leaving.gone(replica, connection, codes.INTERNAL_ERROR.code, "redis cannot be reached")
@@ -155,6 +158,14 @@ async def _ensure_allowed(replica: Replica, identity: Identity, place: Place) ->
                 raise Refused(codes.FORBIDDEN, f"you may not join {channel}")
     except Unavailable as error:
         raise Refused(codes.INTERNAL_ERROR, error.message) from None
+
+
+def _ensure_in_force(replica: Replica, identity: Identity) -> None:
+    """Looked at in the turn in which the connection enters the pool, where whoever revokes its token finds it."""
+    try:
+        replica.revoked.known.check(identity)
+    except TokenRejected as error:
+        raise Refused(codes.TOKEN_EXPIRED, error.message) from None
 
 
 async def _coming_back(

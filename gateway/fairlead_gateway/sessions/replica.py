@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from fairlead.names import Names
 from fairlead.publisher import Publisher
 from fairlead_gateway.access.authorizer import Authorizer
+from fairlead_gateway.access.revoked import RevocationList
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.tracks import Tracks
@@ -68,6 +69,7 @@ class Replica:
     told: Told
     instances: Instances
     verifier: TokenVerifier
+    revoked: RevocationList
     authorizer: Authorizer
     handlers: Handlers[Any]
     """What applications registered; given a `fairlead_gateway.sessions.context.Context`, which is made of this."""

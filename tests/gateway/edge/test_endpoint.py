@@ -424,4 +424,7 @@ async def test_alive_and_ready_are_told_apart(gateway: Gateway) -> None:
     alive, ready = await request(gateway.port, "/healthz"), await request(gateway.port, "/readyz")
 
     assert alive == (200, {"status": "alive"})
-    assert ready == (200, {"status": "ready", "checks": {"redis": True, "hears_itself": True, "open": True}})
+    assert ready == (
+        200,
+        {"status": "ready", "checks": {"redis": True, "hears_itself": True, "revocations": True, "open": True}},
+    )

@@ -8,7 +8,7 @@ from typing import Any
 from fairlead import codes
 from fairlead.errors import Forbidden
 from fairlead_gateway.pool import Connection
-from fairlead_gateway.sessions import admins, leaving, questions, seating
+from fairlead_gateway.sessions import admins, leaving, questions, revoking, seating
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Refresh
 from fairlead_gateway.sessions.replica import Replica
@@ -36,6 +36,9 @@ async def refresh(context: Context, frame: Refresh) -> dict[str, Any]:
     lost = [name for name in heard if not await allows(identity, "subscribe", name)]
     before = questions.asked_of(connection)
     caught = await seating.become(replica, connection, identity)
+    if replica.revoked.known.revokes(identity):
+        # Meanwhile; whoever revoked it did not find it here.
+        leaving.end(replica, connection, codes.TOKEN_EXPIRED, revoking.REASON)
     context.afterwards.append(partial(seating.go_on, replica, connection, caught))
     if new := [name for name in questions.asked_of(connection) if name not in before]:
         context.afterwards.append(partial(_show, replica, connection, new))
