@@ -227,12 +227,14 @@ class Assembly:
         )
         self._tasks_due = Due(lane, names.all_tasks_due(), turn=names.tasks_turn, beat_seconds=LOOK_SECONDS)
         self.is_running = False
-        self._turns_away = False
+        self.leaves = asyncio.Event()
+        """Set once clients are to go elsewhere."""
 
     async def start(self) -> None:
         """Begin to listen to Redis and to beat; returns at once, whether Redis is there or not (see `readiness`)."""
         self.is_running = self.endpoint.is_open = True
-        self._turns_away = False
+        # That of the last time was of another loop.
+        self.leaves = asyncio.Event()
         self._services.keep(self._links.run, name="links")
         self._services.keep(self._leases.run, name="lease")
         self._services.keep(self._counts.run, name="instance counts")
@@ -252,7 +254,7 @@ class Assembly:
 
     def turn_away(self) -> None:
         """Be ready no longer; whoever comes in spite of that is still let in."""
-        self._turns_away = True
+        self.leaves.set()
 
     async def drain(self) -> None:
         """Send all clients elsewhere with 4200, in the time that the settings give them (DEP-4)."""
@@ -292,7 +294,7 @@ class Assembly:
             "redis": self.is_running and self._links.is_up and self._leases.is_held,
             "hears_itself": self._links.hears_itself,
             "revocations": self.replica.revoked.was_read,
-            "open": self.endpoint.is_open and not self._turns_away,
+            "open": self.endpoint.is_open and not self.leaves.is_set(),
         }
 
     # -- what the parts ask of each other ----------------------------------------------------------

@@ -15,7 +15,6 @@ from fairlead.instances import PATCH, Instance
 from fairlead.messages import SYSTEM
 from fairlead.names import Names
 from fairlead.publication import Sayable
-from fairlead.question import Policy
 from fairlead.questions import Questions
 from fairlead.sends import Message, Sends
 from fairlead.sent import Sent
@@ -57,9 +56,7 @@ class WebSocketManager(Sends[Sending], Questions):
         super().__init__(SYSTEM, Names(self.settings.prefix))
         self._parts = Assembly(self.settings)
         self._asks = self._parts.asks
-        self._policy = Policy(
-            self.settings.ask_timeout_seconds, self.settings.ask_on_timeout, self.settings.ask_danger_proceeds
-        )
+        self._policy = self.settings.ask_policy
         replica = self._parts.replica
         super().__init__(SYSTEM, replica.names, self.settings.state_ttl_seconds)
         self.replica_id = replica.id
@@ -79,6 +76,8 @@ class WebSocketManager(Sends[Sending], Questions):
             self,
             self,
             self._parts.metrics,
+            self._parts.receipts,
+            lambda: self._parts.leaves.wait(),
             lambda: self._parts.readiness(),
         )
         http = [*health_routes(api), *metrics_routes(api), *api_routes(api), *document_routes()]

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from fairlead.names import DURABLE_KINDS, KINDS
+from fairlead.question import Policy
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A list written with commas in the environment."""
@@ -293,6 +294,11 @@ class Settings(BaseSettings):
         if unknown := [kind for kind in kinds if kind not in LASTING_KINDS]:
             raise ValueError(f"{', '.join(unknown)} cannot be kept; choose among {', '.join(LASTING_KINDS)}")
         return kinds
+
+    @property
+    def ask_policy(self) -> Policy:
+        """What holds for questions that do not say otherwise."""
+        return Policy(self.ask_timeout_seconds, self.ask_on_timeout, self.ask_danger_proceeds)
 
     @classmethod
     def settings_customise_sources(

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from math import isfinite
 from random import uniform
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from fairlead.codec import from_json, to_json
 from fairlead.envelope import Envelope
 from fairlead.errors import InvalidJson, InvalidMessage
 from fairlead.names import Names
+from fairlead.presence import Query
 from fairlead.redis.calls import Call
 from fairlead.redis.scripts import load
 from fairlead.sent import Acknowledger, Outcome
@@ -57,6 +58,16 @@ class Record(NamedTuple):
     message_id: str
 
 
+class Way(NamedTuple):
+    """How far a message has come on its way; times are Unix milliseconds of Redis."""
+
+    status: Literal["pending", "delivered", "expired"]
+    by: Acknowledger | None
+    at: int
+    """When it was acknowledged; 0 while it was not."""
+    deadline: int
+
+
 def record(names: Names, channel: str, message_id: str) -> Record:
     """The record of one message of *channel*."""
     return Record(names.ack(channel, message_id), names.awaited(channel), message_id)
@@ -92,6 +103,12 @@ def standing(reply: list[Any]) -> Standing:
     return Standing(Outcome(state, _acknowledger(by)) if state in _ENDED else Outcome("failed"), 0.0)
 
 
+def way(names: Names, channel: str, message_id: str) -> Query[Way | None]:
+    """How far one message of *channel* has come; None where nobody waits, or has waited for long."""
+    key = names.ack(channel, message_id)
+    return Query([("HMGET", key, "state", "by", "at", "deadline"), ("TIME",)], _way)
+
+
 def moments(seconds: float) -> list[float]:
     """When within *seconds* an unacknowledged message is sent again; never in step with others."""
     return [seconds * (n + uniform(-0.15, 0.15)) / (COPIES + 1) for n in range(1, COPIES + 1)]
@@ -114,6 +131,16 @@ def checked_seconds(value: object) -> float:
     ):
         return float(value)
     raise InvalidMessage(f"ack_timeout is a number of seconds, above 0 and at most {MAX_ACK_SECONDS:g}")
+
+
+def _way(replies: list[Any]) -> Way | None:
+    (state, by, at, deadline), (seconds, micros) = replies
+    if state is None:
+        return None
+    if state == b"delivered":
+        return Way("delivered", _acknowledger(by or b""), int(at or 0), int(deadline))
+    is_over = int(seconds) * 1000 + int(micros) // 1000 >= int(deadline)
+    return Way("expired" if is_over or state == b"expired" else "pending", None, 0, int(deadline))
 
 
 def _acknowledger(by: bytes) -> Acknowledger | None:

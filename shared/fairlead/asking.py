@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead import asks, talks
-from fairlead.asks import Standing, ended, known, unknown_outcome
+from fairlead.asks import Result, Standing, ended, known, unknown_outcome
 from fairlead.confirmation import Asked, UserConfirmation
 from fairlead.copies import sure
 from fairlead.errors import NotFound, Unavailable
@@ -73,7 +73,7 @@ class Asks:
         :raises RateLimited: somebody who is asked has too many questions to answer already.
         :raises Unavailable: Redis cannot be reached; asked again under the same key, it is the same question.
         """
-        standing = await self._open(question)
+        standing = await self.open(question)
         on_timeout = standing.asked["on_timeout"]
         if standing.state == "pending":
             standing = await self._wait(standing, standing.left_seconds + self._timeout_seconds)
@@ -83,7 +83,7 @@ class Asks:
 
     async def begin(self, question: Question) -> Asked:
         """Ask, and do not wait; otherwise as `ask`."""
-        return asked(await self._open(question))
+        return asked(await self.open(question))
 
     async def outcome(self, callback_id: str, wait_seconds: float = 0.0) -> UserConfirmation | None:
         """
@@ -93,20 +93,33 @@ class Asks:
         :raises Unanswered: as `ask`.
         :raises Unavailable: Redis cannot be reached, or only since it was to be over.
         """
-        standing = await self._known(callback_id)
-        on_timeout = standing.asked["on_timeout"]
+        standing = await self.standing(*split(callback_id), wait_seconds)
+        return None if standing.state == "pending" else confirmation(standing, standing.asked["on_timeout"])
+
+    async def standing(self, id: str, secret: str = "", wait_seconds: float = 0.0) -> Standing:
+        """
+        How it stands with a question when it is over, or after *wait_seconds*.
+
+        :param secret: of the asking that is meant; empty for the one of now.
+        :raises NotFound: it was never asked, or was over more than a day ago.
+        :raises Unavailable: Redis cannot be reached, or only since it was to be over.
+        """
+        standing = await self._known(id, secret)
         if standing.state == "pending" and wait_seconds > 0:
             longest = standing.left_seconds + self._timeout_seconds
             standing = await self._wait(standing, min(wait_seconds, longest))
             if standing.state == "pending" and wait_seconds >= longest:
                 raise unknown_outcome(standing)
-        return None if standing.state == "pending" else confirmation(standing, on_timeout)
+        return standing
 
     async def cancel(self, callback_id: str) -> bool:
         """Have a question answered no more, and every open dialog of it closed; whether it was still open."""
-        id_, secret = split(callback_id)
-        result, _ = await self._drive(talks.closing(self._names, id_, secret))
+        result, _ = await self.close(*split(callback_id))
         return result == "accepted"
+
+    async def close(self, id: str, secret: str = "") -> tuple[Result, Standing | None]:
+        """As `cancel`; what became of that, and how it stands since."""
+        return await self._drive(talks.closing(self._names, id, secret))
 
     async def cancel_of_task(self, task_id: str) -> int:
         """Cancel all open questions of a task; how many those were."""
@@ -137,14 +150,14 @@ class Asks:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    async def _open(self, question: Question) -> Standing:
+    async def open(self, question: Question) -> Standing:
+        """As `begin`; how it stands with the question."""
         return await self._drive(talks.opening(self._names, question, self._replies.address, self._sender))
 
-    async def _known(self, callback_id: str) -> Standing:
-        id_, secret = split(callback_id)
-        reply = await self.call(asks.look(asks.record(self._names, id_), wholly=True))
-        _, standing = asks.settled(id_, reply)
-        if standing is None or standing.secret != secret:
+    async def _known(self, id: str, secret: str) -> Standing:
+        reply = await self.call(asks.look(asks.record(self._names, id), wholly=True))
+        _, standing = asks.settled(id, reply)
+        if standing is None or secret not in ("", standing.secret):
             raise NotFound("there is no such question, or it was over more than a day ago")
         return standing
 

@@ -142,8 +142,10 @@ def answer(record: Record, secret: str, by: Responder, response: Response | None
     :param response: None to learn what was asked, if *by* may answer.
     :param checked: whether *response* is what was asked for; if that is not known, it counts for plain questions alone.
     """
-    said = b"" if response is None else to_json({**response._asdict(), "by": by.user_id, "source": by.source})
-    return _settle(record, "answered", secret, " ".join(by.channels), said, wholly=True, checked=checked)
+    facts = {"by": by.user_id, "source": by.source} | ({"on_behalf": True} if by.on_behalf else {})
+    said = b"" if response is None else to_json({**response._asdict(), **facts})
+    named = "" if by.on_behalf else " ".join(by.channels)
+    return _settle(record, "answered", secret, named, said, wholly=True, checked=checked)
 
 
 def cancel(record: Record, secret: str = "") -> Call:

@@ -76,6 +76,8 @@ class UserConfirmation(BaseModel):
     """User id; None unless somebody answered."""
     responded_at: datetime | None = None
     source: Source = "ws"
+    on_behalf: bool = False
+    """Whether an administrator answered in the place of those who were asked."""
     callback_id: str = ""
 
     @property

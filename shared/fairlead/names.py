@@ -183,6 +183,14 @@ class Names:
         """`tasks_due` of every partition."""
         return [f"{self.prefix}:{{{partition}}}:tasks:due" for partition in range(PARTITIONS)]
 
+    def tasks_going_on(self, task_id: str) -> str:
+        """Sorted set: tasks of the same partition as this one that have not ended, by when heard of last (ms)."""
+        return f"{self.prefix}:{{{partition_of(f'task:{task_id}')}}}:tasks:on"
+
+    def all_tasks_going_on(self) -> list[str]:
+        """`tasks_going_on` of every partition."""
+        return [f"{self.prefix}:{{{partition}}}:tasks:on" for partition in range(PARTITIONS)]
+
     def tasks(self, user_id: str) -> str:
         """Sorted set of the tasks that a user owns, by when that was said last (ms); bounded."""
         return self.pubsub(f"user:{user_id}") + ":tasks"

@@ -53,6 +53,15 @@ class Receipts:
         outcome = found.outcome or await self._outcome(record, channel, envelope, found.left_seconds)
         return Sent(sent.id, sent.fate, outcome)
 
+    async def begin(self, channel: str, envelope: Envelope, seconds: float) -> Sent:
+        """
+        As `send`, and do not wait: what becomes of it, `fairlead.acks.way` tells. Nothing is sent again meanwhile.
+
+        :raises Unavailable: as `send`.
+        """
+        await self._expect(acks.record(self._names, channel, envelope.id), seconds)
+        return await self._publisher.publish(channel, envelope)
+
     async def _expect(self, record: Record, seconds: float) -> Standing:
         """Before anybody can have got the message, so that no acknowledgement comes too early."""
         call = acks.expect(record, self._replies.address, seconds)

@@ -21,6 +21,8 @@ class Responder(NamedTuple):
     role: str = ""
     source: Source = "ws"
     connection_id: str = ""
+    on_behalf: bool = False
+    """Whether it is an administrator who need not be among the responders, and answers in their place."""
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def closed_message(standing: Standing) -> dict[str, Any]:
         "status": standing.ending,
         "by": standing.response.get("by"),
         "at": moment(standing.at),
-    }
+    } | ({"on_behalf": True} if standing.response.get("on_behalf") else {})
 
 
 _TOLD_THE_ANSWER: Final = ("accepted", "duplicate", "already_answered")
@@ -79,6 +79,7 @@ def confirmation(standing: Standing, on_timeout: OnTimeout) -> UserConfirmation:
             **{name: said[name] for name in ("proceed", "feedback", "choice", "content", "source")},
             responded_by=said["by"],
             responded_at=_time(standing.at),
+            on_behalf=bool(said.get("on_behalf")),
             callback_id=standing.callback_id,
         )
     if standing.state == "timed_out" and on_timeout == "raise":

@@ -140,8 +140,9 @@ def is_cancelled(names: Names, task_id: str | int) -> Query[bool]:
 # -- inside ----------------------------------------------------------------------------------------
 
 
-def _keys(names: Names, name: str) -> tuple[str, str]:
-    return names.task(id_of(name)), names.tasks_due(id_of(name))
+def _keys(names: Names, name: str) -> tuple[str, str, str]:
+    task = id_of(name)
+    return names.task(task), names.tasks_due(task), names.tasks_going_on(task)
 
 
 def _heads(type: str, name: str, sender: str, id: str, **facts: str) -> tuple[bytes, bytes]:
@@ -178,6 +179,6 @@ def _read(reply: Any, tries: int) -> Fate | FairleadError:
     }[why]
 
 
-UPDATE: Final = Form(load("task"), keys=2, args=9, read=_read)
-CANCEL: Final = Form(load("cancel"), keys=2, args=4, read=_read)
+UPDATE: Final = Form(load("task"), keys=3, args=9, read=_read)
+CANCEL: Final = Form(load("cancel"), keys=3, args=4, read=_read)
 OWN: Final = Form(load("own"), keys=1, args=4, read=fate)

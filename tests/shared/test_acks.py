@@ -20,9 +20,12 @@ from fairlead.acks import record as record_of
 from fairlead.backend import Backend
 from fairlead.envelope import unseal
 from fairlead.errors import InvalidMessage, Unavailable
+from fairlead.messages import push
 from fairlead.names import Names
+from fairlead.publisher import Publisher
+from fairlead.receipts import Receipts
 from fairlead.redis.calls import run
-from fairlead.replies import told
+from fairlead.replies import Replies, told
 from fairlead.sent import Acknowledger, Outcome
 from tests.support.proxy import Proxy
 from tests.support.redis import Server
@@ -110,6 +113,45 @@ async def test_an_acknowledgement_after_the_deadline_is_told_so_and_changes_noth
     assert await acknowledged(redis, record) == "expired"
     assert await acknowledged(redis, record) == "expired"
     assert await standing(redis, acks.look(record)) == (Outcome("expired"), 0.0)
+
+
+async def test_how_far_a_message_has_come_is_known_without_waiting(redis: Redis, names: Names) -> None:
+    async def way() -> acks.Way | None:
+        query = acks.way(names, "user:anna", "m-1")
+        return query.read([await redis.execute_command(*command) for command in query.commands])
+
+    record = record_of(names, "user:anna", "m-1")
+    assert await way() is None
+    await standing(redis, acks.expect(record, "r", 5))
+    pending = await way()
+    await acknowledged(redis, record)
+    delivered = await way()
+
+    assert pending is not None and delivered is not None
+    assert pending == ("pending", None, 0, pending.deadline)
+    assert (delivered.status, delivered.by, delivered.deadline) == ("delivered", ANNA, pending.deadline)
+    assert pending.deadline - 5000 <= delivered.at <= pending.deadline
+
+    await standing(redis, acks.expect(late := record_of(names, "user:anna", "m-2"), "r", 0.02))
+    await asyncio.sleep(0.03)
+    query = acks.way(names, "user:anna", "m-2")
+    unseen = query.read([await redis.execute_command(*command) for command in query.commands])
+    await acknowledged(redis, late)
+    seen = query.read([await redis.execute_command(*command) for command in query.commands])
+    assert unseen is not None and seen is not None
+    assert (unseen.status, seen.status) == ("expired", "expired"), "whether somebody has looked or not"
+
+
+async def test_begun_it_is_sent_once_and_acknowledged_as_any_other(redis: Redis, names: Names) -> None:
+    publisher, replies = Publisher(redis, names), Replies(redis, names)
+    receipts = Receipts(redis, names, publisher, replies, timeout_seconds=2)
+    envelope = push(HELLO, "user:anna", message_id="m-1", requires_ack=True)
+    sent = [await receipts.begin("user:anna", envelope, 60) for _ in range(2)]
+
+    assert [one.duplicate for one in sent] == [False, True]
+    assert await acknowledged(redis, record_of(names, "user:anna", "m-1")) == "delivered"
+    await replies.aclose()
+    await publisher.aclose()
 
 
 async def test_about_the_deadline_all_agree_whatever_comes_first(redis: Redis, names: Names) -> None:

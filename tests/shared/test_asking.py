@@ -19,6 +19,7 @@ from fairlead.errors import Conflict, InvalidMessage, NotFound, RateLimited, Una
 from fairlead.names import Names
 from fairlead.question import split
 from fairlead.response import Responder, Response
+from fairlead.shown import closed_message
 from tests.shared.asked import ANNA, BOB, NO, YES, World
 from tests.support.redis import Server
 
@@ -279,6 +280,41 @@ async def test_cancelled(fl: Face, world: World) -> None:
     assert (confirmation.status, confirmation.proceed) == ("cancelled", False)
     assert await fl.cancel_ask(callback_id) is False
     assert (await fl.answer_to(callback_id)).status == "cancelled"
+
+
+async def test_an_answer_in_the_place_of_others_counts_and_says_so(fl: Face, world: World) -> None:
+    asked = await fl.begin_ask("anna", "go?")
+    id_, secret = split(asked.callback_id)
+    stranger = Responder("root", source="dashboard")
+    record = asks.record(world.names, id_)
+
+    async def answer(by: Responder) -> str:
+        result, _ = await world.drive(talks.answering(world.names, id_, asks.answer(record, secret, by, YES)))  # type: ignore[misc]
+        return str(result)
+
+    assert await answer(stranger) == "forbidden"
+    assert await answer(stranger._replace(on_behalf=True)) == "accepted"
+    outcome = await fl.answer_to(asked.callback_id)
+
+    assert (outcome.responded_by, outcome.source, outcome.on_behalf, outcome.by_human) == (
+        "root",
+        "dashboard",
+        True,
+        True,
+    )
+    assert closed_message(await world.people.standing(id_))["on_behalf"] is True
+
+
+async def test_how_it_stands_is_known_by_the_id_alone_and_by_the_right_secret(fl: Face, world: World) -> None:
+    asked = await fl.begin_ask("anna", "go?")
+    id_, secret = split(asked.callback_id)
+
+    assert (await world.people.standing(id_)).state == (await world.people.standing(id_, secret)).state == "pending"
+    with pytest.raises(NotFound):
+        await world.people.standing(id_, "wrong")
+    assert (await world.people.close(id_, "wrong"))[0] == "unknown"
+    assert [(await world.people.close(id_))[0] for _ in range(2)] == ["accepted", "cancelled"]
+    assert (await world.people.standing(id_, secret, 5)).state == "cancelled"
 
 
 @pytest.mark.parametrize("callback_id", ["", "x", "a" * 32, "a" * 32 + ".", "a" * 32 + ".b", "\ud800" * 40, "../../x"])

@@ -10,9 +10,10 @@ from fairlead import asks, talks
 from fairlead.asking import Asks
 from fairlead.asks import Record, Result, Standing, State
 from fairlead.names import Names, is_id
-from fairlead.question import split
+from fairlead.question import Question, split
 from fairlead.redis.calls import Call
 from fairlead.response import Fault, Responder, checked_response, plain_response
+from fairlead_gateway.facts import pages
 from fairlead_gateway.facts.lane import Lane
 
 
@@ -90,6 +91,17 @@ class Questions:
         found = [one for one in found if one.asked and one.state == "pending" and not set(one.to).isdisjoint(channels)]
         return sorted(found, key=lambda one: one.deadline)
 
+    async def pending(self, cursor: str, limit: int) -> tuple[list[Standing], str]:
+        """
+        Some questions that wait for an answer, at most *limit*, and the cursor of the next page; see `pages.page`.
+
+        :raises InvalidMessage: *cursor* is none that a page gave.
+        """
+        found = await pages.page(self._lane, self._names.all_asks_due(), cursor, limit)
+        return [
+            one for one in await self.looked_at(found.members) if one.state == "pending" and one.asked
+        ], found.cursor
+
     async def looked_at(self, ids: Iterable[str]) -> list[Standing]:
         """How it stands with questions now; those that are not known are left out."""
         once = list(dict.fromkeys(ids))
@@ -97,6 +109,23 @@ class Questions:
         replies = await asyncio.gather(*(self._lane.run(*look) for look in looks))
         found = [asks.settled(id_, reply)[1] for id_, reply in zip(once, replies, strict=True)]
         return [one for one in found if one is not None]
+
+    async def open(self, question: Question) -> Standing:
+        """Ask, or find what was asked before under the same key; see `fairlead.asking.Asks.open` for what it raises."""
+        return await self._people.open(question)
+
+    async def standing(self, callback_id: str, wait_seconds: float = 0.0) -> Standing:
+        """
+        How it stands with a question when it is over, or after *wait_seconds*.
+
+        :param callback_id: or the id alone, as it is known to who may not answer.
+        :raises NotFound: it was never asked, or was over more than a day ago.
+        """
+        return await self._people.standing(*_parts(callback_id), wait_seconds)
+
+    async def close(self, callback_id: str) -> tuple[Result, Standing | None]:
+        """Cancel a question, named as for `standing`; what became of that, and how it stands since."""
+        return await self._people.close(*_parts(callback_id))
 
     async def announce(self, standing: Standing) -> None:
         """Tell everybody that a question is over."""
@@ -109,3 +138,9 @@ class Questions:
     async def cancel_of_task(self, task_id: str) -> int:
         """Cancel all open questions of a task; how many those were."""
         return await self._people.cancel_of_task(task_id)
+
+
+def _parts(callback_id: str) -> tuple[str, str]:
+    """Id and secret; of the id alone, which is public, no secret."""
+    id_, _, _ = callback_id.partition(".")
+    return split(callback_id) if id_ != callback_id else (id_, "")

@@ -10,6 +10,7 @@ from fairlead.names import Names, id_of
 from fairlead.redis.scripts import load
 from fairlead.task import ENDED, Task
 from fairlead.tasks import state_head, task_of
+from fairlead_gateway.facts import pages
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 
 _TELL: Final = load("tell")
@@ -82,6 +83,19 @@ class TaskStates:
         if gone := [task for task, current in found.items() if not current]:
             self._lane.call("ZREM", key, *gone)
         return [task for task, current in found.items() if current]
+
+    async def going_on(self, cursor: str, limit: int) -> tuple[list[Task], str]:
+        """
+        Some tasks that have not ended, at most *limit*, and the cursor of the next page; see `pages.page`.
+
+        :raises InvalidMessage: *cursor* is none that a page gave.
+        """
+        found = await pages.page(self._lane, self._names.all_tasks_going_on(), cursor, limit)
+        tasks = await asyncio.gather(*(self.ask(task_id) for task_id in found.members))
+        for task_id in (id for id, task in zip(found.members, tasks, strict=True) if task is None):
+            # Its state is gone, by eviction say.
+            self._lane.call("ZREM", self._names.tasks_going_on(task_id), task_id)
+        return [task for task in tasks if task is not None and not task.has_ended], found.cursor
 
     async def settled(self, task_id: str) -> None:
         """Nothing is left to be done about a task that was cancelled."""

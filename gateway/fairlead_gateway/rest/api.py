@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from fairlead.questions import Questions
+from fairlead.receipts import Receipts
 from fairlead.sends import Sends
 from fairlead.sent import Sent
 from fairlead_gateway.access.tickets import Tickets
@@ -33,5 +34,8 @@ class Api:
     questions: Questions
     metrics: CollectorRegistry
     """Of this replica alone; see `fairlead_gateway.admin.metrics`."""
+    receipts: Receipts
+    leaves: Callable[[], Awaitable[object]]
+    """Returns when the replica begins to send its clients elsewhere."""
     readiness: Callable[[], dict[str, bool]]
     """Everything that must be true before clients should be sent here (ADM-5)."""

@@ -54,6 +54,11 @@ class Intake:
             raise Refused(problem(408, f"the body took longer than {BODY_SECONDS:g} s")) from None
         return bytes(data)
 
+    async def left(self) -> None:
+        """Return when the client has left; to be awaited once all of the body was read."""
+        while (await self._receive())["type"] == "http.request":
+            pass
+
     async def drain(self) -> None:
         """
         Read a little of what nobody wants.

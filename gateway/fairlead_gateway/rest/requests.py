@@ -52,7 +52,7 @@ def response(status: int, answer: BaseModel | None) -> Response:
     headers = {"cache-control": "no-store"}
     if answer is None:
         return Response(status_code=status, headers=headers)
-    return Response(answer.model_dump_json(), status, headers, JSON)
+    return Response(answer.model_dump_json(by_alias=True), status, headers, JSON)
 
 
 async def _asked(api: Api, row: Row, request: Request, intake: Intake) -> Asked[Params, Body]:
@@ -71,11 +71,11 @@ async def _asked(api: Api, row: Row, request: Request, intake: Intake) -> Asked[
     with mistakes_in("parameters"):
         params = row.params.model_validate(_params(row, request))
     if row.body is Nothing:
-        return Asked(api, identity, rank, params, Nothing())
+        return Asked(api, identity, rank, params, Nothing(), intake.left)
     data = await intake.json()
     if len(data) > LARGE:
-        return Asked(api, identity, rank, params, await asyncio.to_thread(_body, row, data))
-    return Asked(api, identity, rank, params, _body(row, data))
+        return Asked(api, identity, rank, params, await asyncio.to_thread(_body, row, data), intake.left)
+    return Asked(api, identity, rank, params, _body(row, data), intake.left)
 
 
 async def identify(api: Api, request: Request) -> Identity:

@@ -93,6 +93,8 @@ class Asked(Generic[P, B]):
     params: P
     body: B
     """`Nothing` where the route takes none."""
+    left: Callable[[], Awaitable[None]]
+    """Returns when the client has left."""
 
 
 Do: TypeAlias = Callable[[Any], Awaitable[BaseModel | None]]

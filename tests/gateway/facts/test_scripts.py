@@ -532,7 +532,7 @@ async def enlist(run: Run, redis: Redis) -> None:
     assert await run("enlist", [key, state], ("q1", 60_000, 2)) == -1
 
 
-TASK = (*NAMES.of_durable("task:t"), NAMES.task("t"), NAMES.tasks_due("t"))
+TASK = (*NAMES.of_durable("task:t"), NAMES.task("t"), NAMES.tasks_due("t"), NAMES.tasks_going_on("t"))
 HEAD = b'{"type":"x"'
 
 
@@ -555,6 +555,7 @@ async def task(run: Run, redis: Redis) -> None:
     state = await redis.hgetall(TASK[4])
     assert (state[b"status"], state[b"progress"], state[b"@owner"]) == (b'"running"', b"6", b"ann")
     assert await redis.zscore(TASK[5], "t") == int(state[b"@at"]) + 1000
+    assert await redis.zscore(TASK[6], "t") == int(state[b"@at"])
     assert await run("task", TASK, updated("m-3", owner="ben")) == [-1, b"owner", b'"running"']
     many = [word for number in range(60) for word in (f"f{number}", "1")]
     assert (await run("task", TASK, updated("m-4", *many)))[:2] == [-1, b"full"]

@@ -14,7 +14,7 @@ redis.call('ZREM', KEYS[2], ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now < tonumber(deadline) then
-  redis.call('HSET', KEYS[1], 'state', 'delivered', 'by', ARGV[1])
+  redis.call('HSET', KEYS[1], 'state', 'delivered', 'by', ARGV[1], 'at', now)
   return {'delivered', reply}
 end
 redis.call('HSET', KEYS[1], 'state', 'expired')

@@ -43,7 +43,7 @@ local function task_frame(state, head)
 end
 
 -- Writes name, JSON, name, JSON ... into the state, as the change that the message id makes; its new version.
-local function change_task(state, due, task, id, now, fields)
+local function change_task(state, due, on, task, id, now, fields)
   local status, patience, stalled, version =
     unpack(redis.call('HMGET', state, 'status', '@patience', '@stalled', '@version'))
   for i = 1, #fields, 2 do
@@ -59,6 +59,12 @@ local function change_task(state, due, task, id, now, fields)
     redis.call('HDEL', state, '@stalled')
   end
   redis.call('EXPIRE', state, ENDED[status] and 86400 or 604800)
+  if ENDED[status] then
+    redis.call('ZREM', on, task)
+  else
+    redis.call('ZADD', on, now, task)
+    redis.call('ZREMRANGEBYSCORE', on, '-inf', now - 604800000)
+  end
   if status == '"running"' and patience ~= '0' then
     -- Whoever looks knows the default, and we do not.
     redis.call('ZADD', due, now + (tonumber(patience) or 5000), task)

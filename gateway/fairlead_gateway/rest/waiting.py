@@ -1,0 +1,38 @@
+"""Requests that wait for something: no longer than the client does, nor than the replica stays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+from starlette.requests import ClientDisconnect
+
+from fairlead_gateway.rest.route import Asked
+
+Found = TypeVar("Found")
+
+MAX_SECONDS: Final = 30.0
+"""How long a request may wait."""
+
+
+async def patiently(asked: Asked[Any, Any], work: Coroutine[Any, Any, Found]) -> Found | None:
+    """
+    What *work* comes to; None when the replica is about to leave, so that another one is to be asked.
+
+    :raises ClientDisconnect: nobody waits for it any more.
+    """
+    working = asyncio.ensure_future(work)
+    left = asyncio.ensure_future(asked.left())
+    leaves = asyncio.ensure_future(asked.api.leaves())
+    try:
+        done, _ = await asyncio.wait([working, left, leaves], return_when=asyncio.FIRST_COMPLETED)
+        if working in done:
+            return working.result()
+        if left in done:
+            raise ClientDisconnect
+        return None
+    finally:
+        for task in (working, left, leaves):
+            task.cancel()
+        await asyncio.gather(working, left, leaves, return_exceptions=True)
