@@ -185,6 +185,12 @@ async def _operators_ask_all_there_is(fleet: list[Replica]) -> None:
                 status, found = await api.ask("GET", path)
                 assert status in (200, 404), (path, found)
         assert (await api.post("/ping/gus"))["answers"]
+        await api.post("/notify", {"user_id": "gus", "title": "t", "message": "m"})
+        asked = await api.post("/confirmations", {"responders": ["gus"], "message": "?"})
+        assert await api.ask("DELETE", f"/confirmations/{asked['callback_id']}") == (204, None)
+        assert (await api.ask("PUT", "/tasks/of-gus", {"owner": "gus"}))[0] == 200
+        assert (await api.post("/tasks/of-gus/cancel"))["status"] == "cancelled"
+        assert (await api.post("/tokens/revoke", {"token_id": "nobody-s"}))["silent"] == []
         assert (await api.post("/users/disconnect", {"user_id": "gus"}))["closed"]
         assert (await gus.closed())[0] == 4003
 

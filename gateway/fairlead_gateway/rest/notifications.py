@@ -122,9 +122,7 @@ async def get_notification(asked: Asked[ById, Nothing]) -> Notification:
     id, _, named = asked.params.id.partition("~")
     user_id = named or asked.params.user_id or ""
     if not is_id(user_id) or asked.params.user_id not in (None, user_id):
-        raise InvalidMessage(
-            "id: take the one that POST notify answered, or say user_id as well", errors=[{"at": "id"}]
-        )
+        raise NotFound("take the id that POST notify has answered, or say the user_id it is for as well")
     way = await _way(asked.api.replica, user_id, id)
     delivery = Delivery(
         channel=WEBSOCKET,

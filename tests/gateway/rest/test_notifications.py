@@ -118,5 +118,5 @@ async def test_one_that_there_never_was_is_not_found(gateway: Gateway) -> None:
     async with calling(gateway, "operator") as operator:
         assert await operator.refused("GET", "/notifications/none~ann") == (404, "not_found")
         assert await operator.refused("GET", "/notifications/none", user_id="ann") == (404, "not_found")
-        assert await operator.refused("GET", "/notifications/none") == (422, "invalid_message")
-        assert await operator.refused("GET", "/notifications/none~ann", user_id="ben") == (422, "invalid_message")
+        assert await operator.refused("GET", "/notifications/none") == (404, "not_found")
+        assert await operator.refused("GET", "/notifications/none~ann", user_id="ben") == (404, "not_found")

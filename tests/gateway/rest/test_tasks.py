@@ -93,7 +93,7 @@ async def test_a_task_whose_state_is_gone_is_listed_no_more(gateway: Gateway) ->
     async with calling(gateway, "viewer") as viewer:
         assert id not in [task["task_id"] for task in (await viewer.get("/tasks", limit=500))["items"]]
 
-    assert not await replica.lane.call("EXISTS", replica.names.tasks_going_on(id))
+    assert await replica.lane.call("ZSCORE", replica.names.tasks_going_on(id), id) is None
 
 
 async def test_who_may_cancel_a_task(gateway: Gateway) -> None:

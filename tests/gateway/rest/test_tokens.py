@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,8 @@ from websockets.exceptions import ConnectionClosed
 
 from fairlead_gateway.access.minting import Wish, mint
 from fairlead_gateway.edge.guest import _vouched_for
+from fairlead_gateway.rest.route import Row
+from fairlead_gateway.rest.table import ROWS
 from fairlead_gateway.sessions.opening import Place
 from tests.gateway.rest.calling import calling
 from tests.gateway.running import Gateway, new_user
@@ -95,6 +98,16 @@ async def test_a_revoked_token_opens_nothing(gateway: Gateway) -> None:
         assert (refused["code"], "revoked" in refused["message"]) == ("unauthorized", True)
         assert (await staying.ask("subscribe", channels=["topic:t"]))["ok"], "who has another token stays"
         assert await caller.refused("POST", "/tickets") == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row.method} {row.path}" for row in ROWS])
+async def test_a_revoked_token_opens_no_route(gateway: Gateway, row: Row) -> None:
+    bearer = token(new_user(), role="admin")
+    await gateway.manager._parts.replica.revoked.revoke(token_id=token_id(bearer), by="root")
+
+    async with calling(gateway, bearer=bearer) as caller:
+        path = re.sub(r"{\w+}", "nothing", row.path)
+        assert await caller.refused(row.method, path) == (401, "unauthorized")
 
 
 async def test_a_connection_lives_by_the_token_that_it_was_refreshed_with(gateway: Gateway) -> None:
