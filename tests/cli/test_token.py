@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 import time
@@ -11,7 +12,8 @@ import pytest
 
 from fairlead_gateway.cli.output import Status
 from tests.cli.conftest import Fairlead
-from tests.support.replica import SECRET
+from tests.support.client import client
+from tests.support.replica import SECRET, Replica
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +82,32 @@ def test_claims_that_would_command_a_terminal_are_escaped(fairlead: Fairlead) ->
     outcome = fairlead("token", "check", token)
 
     assert "\x1b" not in outcome.out and "\x07" not in outcome.out
+
+
+async def test_a_revoked_token_is_refused_by_a_replica_that_runs(fairlead: Fairlead, replica: Replica) -> None:
+    token = fairlead("token", "create", "--user", "42").out.strip()
+    id = jwt.decode(token, SECRET, ["HS256"])["jti"]
+    async with client(f"{replica.url}?wait=connect") as ann:
+        await ann.say("connect", token=token)
+        await ann.until("connection_established")
+
+        # The command has a loop of its own.
+        outcome = await asyncio.to_thread(fairlead, "token", "revoke", "--id", id, "--for", "1h", "--json")
+
+        assert outcome.status == Status.OK
+        assert (outcome.json["token_id"], outcome.json["user"]) == (id, "")
+        assert (await ann.closed(3))[0] == 4401
+
+
+@pytest.mark.parametrize("wrong", [(), ("--user", "42", "--id", "x"), ("--user", "a b"), ("--user", "4", "--for", "x")])
+def test_what_cannot_be_revoked_is_told(fairlead: Fairlead, wrong: tuple[str, ...]) -> None:
+    outcome = fairlead("token", "revoke", *wrong)
+
+    assert outcome.status == Status.USAGE
+    assert outcome.out == ""
+
+
+def test_without_redis_nothing_is_revoked(fairlead: Fairlead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRLEAD_REDIS_URL", "redis://127.0.0.1:1/0")
+
+    assert fairlead("token", "revoke", "--user", "42").status == Status.UNAVAILABLE

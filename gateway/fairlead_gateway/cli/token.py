@@ -1,4 +1,4 @@
-"""``fairlead token``: make a token for development, and see why one does not work."""
+"""``fairlead token``: make a token for development, see why one does not work, and revoke those that shall not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from typing import Annotated, Final
 
 import typer
 
+from fairlead import audit
+from fairlead.names import Names, checked_id
+from fairlead.redis.shards import Shards, open_shards
 from fairlead_gateway.access.claims import GRANTS
 from fairlead_gateway.access.minting import Finding, Wish, examine, mint, seconds_of
+from fairlead_gateway.access.revocations import Revocation, Revocations
+from fairlead_gateway.access.revoked import RevocationList
 from fairlead_gateway.access.tokens import TokenVerifier
 from fairlead_gateway.cli.configured import reachable
 from fairlead_gateway.cli.output import Json, Status, Trouble, say, say_json
@@ -20,10 +25,13 @@ from fairlead_gateway.settings import Settings
 
 DEVELOPER_SECONDS: Final = 24 * 3600
 
+COMMAND: Final = "command-line"
+"""Who has revoked what was revoked here."""
+
 Patterns = list[str]
 """A repeated option; ``*`` matches anything."""
 
-app = typer.Typer(name="token", help="Make and check tokens.")
+app = typer.Typer(name="token", help="Make, check and revoke tokens.")
 
 
 @app.command()
@@ -71,6 +79,27 @@ def check(
     return Status.NO if finding.reason else Status.OK
 
 
+@app.command()
+def revoke(
+    user: Annotated[str, typer.Option(help="Whose tokens, all that were issued until now.")] = "",
+    token_id: Annotated[str, typer.Option("--id", help="Of one token: its jti, as token check tells it.")] = "",
+    lasting: Annotated[str, typer.Option("--for", help="How long they may live still: 90s, 15m, 1h, 7d.")] = "",
+    as_json: Json = False,
+) -> Status:
+    """Revoke one token, or log a user out everywhere: replicas close and refuse them within two seconds."""
+    if bool(user) == bool(token_id):
+        raise Trouble("say either --user or --id", Status.USAGE)
+    settings, _ = reachable()
+    seconds = seconds_of(lasting) if lasting else settings.revoked_seconds
+    try:
+        one = asyncio.run(_revoked(settings, checked_id(user, "user id") if user else "", token_id, seconds))
+    except ValueError as error:
+        raise Trouble(f"FAIRLEAD_REDIS_URL: {error}", Status.CONFIGURATION) from error
+    facts = {"id": one.id, "user": one.user_id, "token_id": one.token_id, "expires_at": _iso(one.until)}
+    say_json(facts) if as_json else say(f"revoked, and kept in mind until {facts['expires_at']}")
+    return Status.OK
+
+
 def everything(user: str, settings: Settings, role: str = "") -> Wish:
     """A developer's token: a day long, and into every channel."""
     return Wish(
@@ -92,6 +121,19 @@ def signed(settings: Settings, wish: Wish) -> str:
         return mint(secret, wish)
     except ValueError as error:
         raise Trouble(str(error), Status.CONFIGURATION) from error
+
+
+async def _revoked(settings: Settings, user: str, token_id: str, seconds: float) -> Revocation:
+    names = Names(settings.prefix)
+    shards: Shards = open_shards(settings.redis_url.get_secret_value(), names, client_name="fairlead-cli")
+    try:
+        revoked = RevocationList(shards, names, Revocations(), lambda news: {}, seconds)
+        one = await revoked.revoke(user_id=user, token_id=token_id, by=COMMAND)
+        facts = {"by": COMMAND, "source": "cli", "token_id": token_id, "user_id": user, "revocation": one.id}
+        await shards.ask(audit.written(names, "tokens_revoked", facts))
+    finally:
+        await shards.aclose()
+    return one
 
 
 def _object(text: str) -> dict[str, object]:

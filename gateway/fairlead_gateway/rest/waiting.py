@@ -15,6 +15,9 @@ Found = TypeVar("Found")
 MAX_SECONDS: Final = 30.0
 """How long a request may wait."""
 
+LAST_SECONDS: Final = 0.5
+"""How long one still waits when the replica leaves: who asks again at once must not do so a thousand times a second."""
+
 
 async def patiently(asked: Asked[Any, Any], work: Coroutine[Any, Any, Found]) -> Found | None:
     """
@@ -27,6 +30,8 @@ async def patiently(asked: Asked[Any, Any], work: Coroutine[Any, Any, Found]) ->
     leaves = asyncio.ensure_future(asked.api.leaves())
     try:
         done, _ = await asyncio.wait([working, left, leaves], return_when=asyncio.FIRST_COMPLETED)
+        if done == {leaves}:
+            done, _ = await asyncio.wait([working, left], timeout=LAST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if working in done:
             return working.result()
         if left in done:
