@@ -86,6 +86,8 @@ async def test_every_kind_of_question(gateway: Gateway) -> None:
         ({"schema": {"type": "array"}}, "flat"),
         ({"choices": []}, "choices"),
         ({"choices": [{"value": "a"}]}, "label"),
+        ({"choices": [{"value": "a", "label": "A", "proceed": "yes"}]}, "proceed"),
+        ({"require_online": 1}, "require_online"),
         ({"severity": "mild"}, "severity"),
         ({"severity": "danger", "on_timeout": "proceed"}, "danger"),
         ({"timeout": 0.1}, "timeout"),
