@@ -8,14 +8,14 @@ from typing import Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from fairlead.asks import Standing
-from fairlead.confirmation import Choice, Escalation, Feedback, OnTimeout, Severity, Source
+from fairlead.confirmation import Source
 from fairlead.errors import Conflict, FairleadError, Forbidden, InvalidMessage, NotFound
 from fairlead.names import is_id
-from fairlead.question import Question, free_question, step_question
 from fairlead.response import Responder
 from fairlead.shown import ack_message
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.facts.questions import Answered
+from fairlead_gateway.rest.asking import Asking, question_of
 from fairlead_gateway.rest.route import Asked, Body, Id, Nothing, Page, Paged, Params, Rows, View, row
 from fairlead_gateway.rest.shown import Confirmation, confirmation
 from fairlead_gateway.rest.waiting import MAX_SECONDS, patiently
@@ -41,34 +41,6 @@ class Listed(Paged):
 
     user_id: Id | None = None
     """Only those that this user was named for."""
-
-
-class Asking(Body):
-    """A question: whether to go on, what to choose (``choices``), or a form to fill in (``schema``)."""
-
-    responders: list[str] = Field(min_length=1, max_length=50)
-    """Who may answer, the first of whom decides: user ids, and ``role:<role>``."""
-    message: str
-    task_id: Id | None = None
-    """The task it belongs to; cancelling the task cancels the question."""
-    step: str | int | None = None
-    """The step of the task after which it is asked; the same step with the same result is the same question."""
-    step_result: dict[str, Any] | None = None
-    severity: Severity = "info"
-    choices: list[Choice] | None = Field(None, min_length=1, max_length=50)
-    form: dict[str, Any] | None = Field(None, alias="schema")
-    """A flat JSON schema."""
-    feedback: Feedback = "optional"
-    timeout: float | None = None
-    """Seconds to wait for an answer, 1 to 86,400."""
-    on_timeout: OnTimeout | None = None
-    """What it comes to without one."""
-    escalate: list[Escalation] = Field([], max_length=10)
-    """Who else is asked when nobody has answered."""
-    idempotency_key: str | None = Field(None, min_length=1, max_length=512)
-    """Asked again under the same key, it is the same question."""
-    require_online: bool = False
-    """Whether to give up at once when nobody who may answer is connected."""
 
 
 class Answering(Body):
@@ -101,7 +73,7 @@ class Over(FairleadError):
 async def ask_confirmation(asked: Asked[Params, Asking]) -> Confirmation:
     """Ask people something, and do not wait; `GET confirmations/{id}` does."""
     api = asked.api
-    standing = await api.replica.questions.open(_question(asked))
+    standing = await api.replica.questions.open(question_of(asked))
     _audited(asked, "asked", standing.id)
     return confirmation(standing, asked.rank, asked.identity)
 
@@ -163,38 +135,6 @@ async def cancel_confirmation(asked: Asked[ById, Nothing]) -> None:
         _audited(asked, "taken_back", standing.id)
     elif result != "cancelled":
         raise _refusal(asked.params.id, Answered(result, standing))
-
-
-def _question(asked: Asked[Params, Asking]) -> Question:
-    """
-    What is asked, checked.
-
-    :raises InvalidMessage: it cannot be asked.
-    """
-    body, policy = asked.body, asked.api.replica.settings.ask_policy
-    wording: dict[str, Any] = {"schema": body.form, **{name: getattr(body, name) for name in _WORDING}}
-    if body.step is None:
-        if body.step_result is not None:
-            raise InvalidMessage("step_result goes with task_id and step: it is what the step has come to")
-        return free_question(body.responders, body.message, policy, task_id=body.task_id, **wording)
-    if body.task_id is None:
-        raise InvalidMessage("step goes with task_id: say which task it is a step of")
-    result: Mapping[str, Any] = {"step": str(body.step), "message": body.message, **(body.step_result or {})}
-    return step_question(
-        result,
-        body.responders[0],
-        body.task_id,
-        body.step,
-        policy,
-        responders=body.responders,
-        message=body.message,
-        **wording,
-    )
-
-
-_WORDING: Final = (
-    *("timeout", "on_timeout", "severity", "choices", "feedback", "escalate", "idempotency_key", "require_online"),
-)
 
 
 async def _seen(asked: Asked[Waiting, Nothing]) -> Standing:
