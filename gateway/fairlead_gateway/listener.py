@@ -17,15 +17,17 @@ UNACKNOWLEDGED_MS: Final = 20_000
 class PortTaken(Exception):
     """Another process listens there already."""
 
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(f"port {port} on {host} is taken: stop what listens there, or choose another with --port")
+    def __init__(self, host: str, port: int, setting: str) -> None:
+        option = "--port" if setting == "PORT" else f"FAIRLEAD_{setting}"
+        super().__init__(f"port {port} on {host} is taken: stop what listens there, or choose another with {option}")
         self.port = port
 
 
-def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
+def listening_socket(host: str, port: int, *, shared: bool = False, setting: str = "PORT") -> socket.socket:
     """
     A socket bound to *host* and *port*; *shared* with other replicas by the kernel, which spreads connections.
 
+    :param setting: that says which port, for messages.
     :raises PortTaken: somebody else has it.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -39,7 +41,7 @@ def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.so
         listener.bind(address)
     except OSError as error:
         listener.close()
-        raise PortTaken(host, port) from error
+        raise PortTaken(host, port, setting) from error
     return listener
 
 

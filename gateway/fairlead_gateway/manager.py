@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
+import structlog
 from starlette.websockets import WebSocket
 
 from fairlead.envelope import Envelope
@@ -19,19 +20,21 @@ from fairlead.questions import Questions
 from fairlead.sends import Message, Sends
 from fairlead.sent import Sent
 from fairlead_gateway.assembly import Assembly, wire_limits
-from fairlead_gateway.edge.application import Application
+from fairlead_gateway.edge.application import CLIENTS, PATHS, Application
 from fairlead_gateway.edge.demo import demo_routes
 from fairlead_gateway.edge.guest import Guests
 from fairlead_gateway.plugins import Plugin, named
 from fairlead_gateway.pool import ConnectionInfo
+from fairlead_gateway.preflight import advice, shows_all
 from fairlead_gateway.rest.api import Api
-from fairlead_gateway.rest.metrics import metrics_routes
-from fairlead_gateway.rest.routing import api_routes, document_routes, health_routes
-from fairlead_gateway.server import ServerTask, server_config
+from fairlead_gateway.rest.routing import all_routes, routes_of_clients
+from fairlead_gateway.server import ServerTask, admin_config, server_config
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.events import EventHandler
 from fairlead_gateway.sessions.handlers import Handler, Middleware
 from fairlead_gateway.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 Sending: TypeAlias = Coroutine[Any, Any, Sent]
 
@@ -66,6 +69,7 @@ class WebSocketManager(Sends[Sending], Questions):
         check_open = self._parts.endpoint.check_open
         self._guests = Guests(replica, self._parts.receiver, wire_limits(self.settings), check_open)
         self._server: ServerTask | None = None
+        self._admin_server: ServerTask | None = None
         api = Api(
             replica,
             self._parts.surveys,
@@ -80,9 +84,12 @@ class WebSocketManager(Sends[Sending], Questions):
             lambda: self._parts.leaves.wait(),
             lambda: self._parts.readiness(),
         )
-        http = [*health_routes(api), *metrics_routes(api), *api_routes(api), *document_routes()]
-        http += demo_routes(self.settings)
-        self.app = Application(self._parts.endpoint, http, self.lifespan)
+        endpoint = self._parts.endpoint
+        self.admin_app = Application(endpoint, all_routes(api), self.lifespan)
+        """Everything: for a listener, or below a path, that operators alone can reach."""
+        routes, paths = (all_routes, PATHS) if shows_all(self.settings) else (routes_of_clients, CLIENTS)
+        self.app = Application(endpoint, [*routes(api), *demo_routes(self.settings)], self.lifespan, paths)
+        """What clients use; on a loopback ``host`` without an ``admin_port``, what operators use as well."""
         for plugin in named(self.settings.plugins):
             self.install(plugin)
 
@@ -101,16 +108,28 @@ class WebSocketManager(Sends[Sending], Questions):
             await self._parts.stop()
 
     async def start_server(self) -> ServerTask:
-        """Serve `app` on the host and port of the settings, inside this event loop."""
-        self._server = await ServerTask.start(server_config(self.app, self.settings, wire_limits(self.settings)))
+        """Serve `app` on the host and port of the settings, inside this event loop; `admin_app` on those for it."""
+        limits = wire_limits(self.settings)
+        self._server = await ServerTask.start(server_config(self.app, self.settings, limits))
+        if self.settings.admin_port:
+            self._admin_server = await ServerTask.start(admin_config(self.admin_app, self.settings, limits))
+        self.advise()
         return self._server
 
     async def stop_server(self) -> None:
         """Move every connection elsewhere, as `drain` does, and end what `start_server` began."""
         server, self._server = self._server, None
+        admin_server, self._admin_server = self._admin_server, None
         if server is not None:
             await self.drain()
             await server.stop()
+        if admin_server is not None:
+            await admin_server.stop()
+
+    def advise(self) -> None:
+        """Say in the log what is unusual about who can see what."""
+        for rule in advice(self.settings):
+            log.warning("settings", rule=rule.name, advice=rule.sentence)
 
     def turn_away(self) -> None:
         """Let ``/readyz`` say no, while clients are still let in and served: the first step of a drain."""

@@ -12,6 +12,9 @@ from fairlead_gateway.settings import Settings
 MIN_SECRET_BYTES: Final = 32
 """RFC 7518 §3.2: a key of HS256 has at least as many bits as its hash."""
 
+PUBLIC_ADMIN: Final = "public_admin"
+"""``FAIRLEAD_INSECURE=public_admin`` serves what is for operators to whoever has a token that lets them."""
+
 _PLACEHOLDERS: Final = ("change", "secret", "password", "example", "default", "fairlead", "test", "dev")
 _MIN_DISTINCT: Final = 10
 
@@ -37,6 +40,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def shows_all(settings: Settings) -> bool:
+    """Whether what is for operators is served where clients connect (T16)."""
+    return not settings.admin_port and (is_loopback(settings.host) or PUBLIC_ADMIN in settings.insecure)
+
+
 def _secret(settings: Settings) -> str:
     return settings.jwt_secret.get_secret_value()
 
@@ -53,6 +61,15 @@ def _secret_is_short(settings: Settings) -> bool:
 def _secret_is_guessable(settings: Settings) -> bool:
     secret = _secret(settings).lower()
     return bool(secret) and (len(set(secret)) < _MIN_DISTINCT or secret.startswith(_PLACEHOLDERS))
+
+
+def _is_for_anybody(host: str) -> bool:
+    """Whether *host* may be an address that the whole world reaches."""
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return address.is_unspecified or address.is_global
 
 
 def _jwks_in_clear(settings: Settings) -> bool:
@@ -125,6 +142,35 @@ RULES: Final = (
     ),
 )
 """Every rule, in the order in which they are told."""
+
+
+ADVICE: Final = (
+    Rule(
+        "no_admin",
+        lambda settings: not settings.admin_port and not shows_all(settings),
+        "dashboard, /metrics and what operators do over HTTP are served nowhere: set FAIRLEAD_ADMIN_PORT "
+        f"(or FAIRLEAD_INSECURE={PUBLIC_ADMIN}, to have them where clients connect)",
+    ),
+    Rule(
+        PUBLIC_ADMIN,
+        lambda settings: shows_all(settings) and not is_loopback(settings.host),
+        "dashboard, /metrics and what operators do over HTTP are served where clients connect: set "
+        "FAIRLEAD_ADMIN_PORT to have them on an address of their own",
+    ),
+    Rule(
+        "admin_host",
+        lambda settings: bool(settings.admin_port) and _is_for_anybody(settings.admin_host),
+        "the listener of operators is open to whoever reaches this machine: set FAIRLEAD_ADMIN_HOST to a loopback or "
+        "inner address, or have a firewall or NetworkPolicy before it",
+        waivable=True,
+    ),
+)
+"""What may be served, and is worth a word at the start."""
+
+
+def advice(settings: Settings) -> list[Rule]:
+    """What an operator with *settings* should know."""
+    return [rule for rule in ADVICE if rule.broken(settings) and not is_waived(rule, settings)]
 
 
 def broken_rules(settings: Settings) -> list[Rule]:

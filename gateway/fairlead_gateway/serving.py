@@ -10,7 +10,7 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Final, NamedTuple, cast
 
@@ -21,7 +21,7 @@ from fairlead_gateway import logs
 from fairlead_gateway.assembly import wire_limits
 from fairlead_gateway.listener import listening_socket, waiting_in
 from fairlead_gateway.manager import WebSocketManager
-from fairlead_gateway.server import BACKLOG, server_config
+from fairlead_gateway.server import BACKLOG, ServerTask, admin_config, server_config
 from fairlead_gateway.settings import Settings
 from fairlead_gateway.watchdog import Watchdog
 
@@ -44,6 +44,8 @@ class Supervised(NamedTuple):
 
     listener: int = -1
     """A bound socket that outlives the replica, so that no client that waits in it is lost when the replica ends."""
+    admin_listener: int = -1
+    """The same for operators: while a replica is replaced, the old and the new one answer on it."""
     ready: int = -1
     """A pipe that hears one byte once the replica is ready."""
 
@@ -52,14 +54,23 @@ def serve(settings: Settings, supervised: Supervised | None = None) -> None:
     """Run one replica until a signal ends it. A *supervised* one leaves haste to its parent."""
     logs.configure(settings)
     allow_files(settings.max_connections + SPARE_FILES)
-    if supervised is not None and supervised.listener >= 0:
-        listener = socket.socket(fileno=supervised.listener)
-    else:
-        listener = listening_socket(settings.host, settings.port)
-    manager = WebSocketManager(settings)
-    logs.of_replica(manager.replica_id)
-    config = server_config(manager.app, settings, wire_limits(settings))
-    ReplicaServer(config, manager, supervised).run(sockets=[listener])
+    given = supervised or Supervised()
+    with ExitStack() as sockets:
+        listener = _listener(given.listener, settings.host, settings.port)
+        sockets.enter_context(listener)
+        admin_listener = None
+        if settings.admin_port:
+            admin_listener = _listener(given.admin_listener, settings.admin_host, settings.admin_port, "ADMIN_PORT")
+            sockets.enter_context(admin_listener)
+        manager = WebSocketManager(settings)
+        logs.of_replica(manager.replica_id)
+        config = server_config(manager.app, settings, wire_limits(settings))
+        ReplicaServer(config, manager, supervised, admin_listener).run(sockets=[listener])
+
+
+def _listener(lent: int, host: str, port: int, setting: str = "PORT") -> socket.socket:
+    """The socket that a parent has *lent*, or a new one."""
+    return socket.socket(fileno=lent) if lent >= 0 else listening_socket(host, port, setting=setting)
 
 
 def allow_files(wanted: int) -> None:
@@ -84,11 +95,20 @@ class ReplicaServer(uvicorn.Server):
     uvicorn's server with our signals: the first one moves its clients elsewhere and ends it, the second ends it now.
 
     uvicorn would close every socket at once (0.54); so it hears of the end when they have gone. While they move, nobody
-    is accepted any more, and ``/healthz`` is answered on connections that are open already.
+    is accepted any more, and ``/healthz`` is answered on connections that are open already. The listener of operators,
+    where there is one, stays open until everything else has ended.
     """
 
-    def __init__(self, config: uvicorn.Config, manager: WebSocketManager, supervised: Supervised | None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        manager: WebSocketManager,
+        supervised: Supervised | None,
+        admin_listener: socket.socket | None = None,
+    ) -> None:
         super().__init__(config)
+        self._admin_listener = admin_listener
+        self._admin: ServerTask | None = None
         self._manager = manager
         self._supervised = supervised
         self._leaves = False
@@ -102,10 +122,20 @@ class ReplicaServer(uvicorn.Server):
         settle_memory()
         host, port = self._listeners[0].getsockname()[:2]
         log.info("listening", host=host, port=port, process=os.getpid())
+        await self._open_to_operators()
         if seconds := self._manager.settings.watchdog_seconds:
             Watchdog(seconds).start()
         if self._supervised is not None and self._supervised.ready >= 0:
             self._tasks.append(self._loop.create_task(self._tell_when_ready(self._supervised.ready), name="ready"))
+
+    async def _open_to_operators(self) -> None:
+        manager, listener = self._manager, self._admin_listener
+        if listener is not None:
+            config = admin_config(manager.admin_app, manager.settings, wire_limits(manager.settings))
+            self._admin = await ServerTask.start(config, [listener])
+            host, port = listener.getsockname()[:2]
+            log.info("listening to operators", host=host, port=port)
+        manager.advise()
 
     async def _tell_when_ready(self, pipe: int) -> None:
         while self._manager.health_check()["status"] != "healthy":  # noqa: ASYNC110 - readiness depends on the time
@@ -153,6 +183,8 @@ class ReplicaServer(uvicorn.Server):
         for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(ended, Exception):
                 log.error("task failed", exc_info=ended)
+        if self._admin is not None:
+            await self._admin.stop()
         log.info("stopped", process=os.getpid())
 
     @contextmanager
@@ -184,6 +216,6 @@ class ReplicaServer(uvicorn.Server):
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--listener", type=int, default=-1)
-    arguments.add_argument("--ready", type=int, default=-1)
+    for name in ("--listener", "--ready", "--admin-listener"):
+        arguments.add_argument(name, type=int, default=-1)
     serve(Settings(), Supervised(**vars(arguments.parse_args())))

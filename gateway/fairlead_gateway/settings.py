@@ -54,6 +54,15 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, validation_alias=_alias("port", "WEBSOCKET_PORT"))
     """Port to listen on; 0 takes a free one."""
 
+    admin_host: str = "127.0.0.1"
+    """Address of the listener of operators, where ``admin_port`` is set; that of the pod, behind a NetworkPolicy."""
+
+    admin_port: int = Field(0, ge=0, le=65535)
+    """
+    Port of a listener for operators: dashboard, figures and the whole HTTP interface are served there, and no longer
+    where clients connect. 0 for none: then they are with the rest on a loopback ``host``, and nowhere on any other.
+    """
+
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     """Where the replicas meet; several, comma-separated, are independent shards."""
 

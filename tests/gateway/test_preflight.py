@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead_gateway.preflight import RULES, broken_rules, insecure_defaults, is_loopback, objections
+from fairlead_gateway.preflight import (
+    ADVICE,
+    RULES,
+    advice,
+    broken_rules,
+    insecure_defaults,
+    is_loopback,
+    objections,
+    shows_all,
+)
 from fairlead_gateway.settings import Settings
 
 GOOD_SECRET = "4f6c1f0e9b7a4d2c8e5b3a19d7f2604ce1b8"
@@ -101,3 +110,36 @@ def test_anonymous_access_alone_is_a_way_in() -> None:
 )
 def test_only_addresses_of_this_machine_are_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+# -- who sees what is for operators ------------------------------------------------------------------
+
+
+SURFACES = [
+    ("127.0.0.1", {}, True, []),
+    ("127.0.0.1", {"admin_port": 9000}, False, []),
+    ("0.0.0.0", {}, False, ["no_admin"]),
+    ("0.0.0.0", {"admin_port": 9000}, False, []),
+    ("0.0.0.0", {"admin_port": 9000, "admin_host": "10.1.2.3"}, False, []),
+    ("0.0.0.0", {"admin_port": 9000, "admin_host": "0.0.0.0"}, False, ["admin_host"]),
+    ("0.0.0.0", {"admin_port": 9000, "admin_host": "::"}, False, ["admin_host"]),
+    ("0.0.0.0", {"admin_port": 9000, "admin_host": "8.8.8.8"}, False, ["admin_host"]),
+    ("0.0.0.0", {"admin_port": 9000, "admin_host": "::", "insecure": ("admin_host",)}, False, []),
+    ("0.0.0.0", {"insecure": ("public_admin",)}, True, ["public_admin"]),
+    ("0.0.0.0", {"insecure": ("public_admin",), "admin_port": 9000}, False, []),
+]
+
+
+@pytest.mark.parametrize(("host", "chosen", "shown", "said"), SURFACES)
+def test_what_is_for_operators_is_shown_to_clients_on_loopback_or_when_asked_for(
+    host: str, chosen: dict[str, object], shown: bool, said: list[str]
+) -> None:
+    given = settings(host, **chosen)
+
+    assert shows_all(given) is shown
+    assert [rule.name for rule in advice(given)] == said
+    assert objections(given) == []
+
+
+def test_every_piece_of_advice_is_given_to_some_settings() -> None:
+    assert {rule.name for rule in ADVICE} == {name for *_, said in SURFACES for name in said}

@@ -92,6 +92,11 @@ class Replica:
         return f"http://{self.host}:{self.port}"
 
     @property
+    def admin_port(self) -> int:
+        """Where operators connect: the port of its settings, or the only one."""
+        return int(str(self._settings.get("admin_port", 0))) or self.port
+
+    @property
     def pid(self) -> int:
         assert self.process is not None
         return self.process.pid

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from fairlead_gateway.cli.configured import load
 from fairlead_gateway.cli.output import Json, Status, say, say_json, table
 from fairlead_gateway.cli.serve import unusable
-from fairlead_gateway.preflight import Rule, broken_rules, is_waived
+from fairlead_gateway.preflight import Rule, advice, broken_rules, is_waived
 from fairlead_gateway.settings import PREFIX, Settings
 
 _PASSWORD_OF_URL: Final = re.compile(r"(?<=://)([^\s/@:]*):[^\s/@]+(?=@)")
@@ -67,7 +67,7 @@ def check(as_json: Json = False) -> Status:
     if as_json:
         findings = [_finding(rule, settings) for rule in broken]
         findings += [{"rule": name, "sentence": why_not, "waived": False} for name, why_not in wrong]
-        say_json({"ok": not is_refused, "findings": findings})
+        say_json({"ok": not is_refused, "findings": findings, "advice": [rule.sentence for rule in advice(settings)]})
     else:
         _tell(broken, wrong, settings)
     return Status.CONFIGURATION if is_refused else Status.OK
@@ -82,6 +82,8 @@ def _tell(broken: list[Rule], wrong: list[tuple[str, str]], settings: Settings) 
         say(f"{'waived' if is_waived(rule, settings) else 'refused'}  {rule.name}: {rule.sentence}")
     for name, why_not in wrong:
         say(f"refused  {name}: {why_not}")
+    for rule in advice(settings):
+        say(f"advice  {rule.name}: {rule.sentence}")
     if not broken and not wrong:
         say(f"these settings may be served on {settings.host}")
 

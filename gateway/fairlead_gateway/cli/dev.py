@@ -99,6 +99,7 @@ def _settings(base: Settings, redis_url: str, ports: range) -> Settings:
     origins = tuple(f"http://{name}:{port}" for port in ports for name in (HOST, "localhost"))
     return load(
         host=HOST,
+        admin_port=0,
         redis_url=redis_url,
         jwt_secret=base.jwt_secret.get_secret_value() or new_secret(),
         allowed_origins=(*base.allowed_origins, *origins),
@@ -119,6 +120,7 @@ def _environment(settings: Settings, port: int) -> Mapping[str, str]:
     chosen = {
         "HOST": HOST,
         "PORT": str(port),
+        "ADMIN_PORT": "0",
         "REPLICA": f"dev-{port}",
         "DRAIN_LINGER_SECONDS": "0",
         "DRAIN_SECONDS": "1",

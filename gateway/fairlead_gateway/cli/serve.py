@@ -29,6 +29,8 @@ from fairlead_gateway.settings import PREFIX, Settings
 REPLICA: Final = (sys.executable, "-P", "-m", "fairlead_gateway.serving")
 """How a supervised replica is started; what it shall be is in its environment."""
 
+MAX_PORT: Final = 65535
+
 SPARE_SECONDS: Final = 5.0
 """What a replica may take to end beyond the times for lingering and draining."""
 
@@ -36,7 +38,12 @@ SPARE_SECONDS: Final = 5.0
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (FAIRLEAD_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (FAIRLEAD_PORT); 0 takes a free one.")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Replica processes that share the port.")] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=256, help="Replica processes that share the port; each has a FAIRLEAD_ADMIN_PORT of its own."
+        ),
+    ] = 1,
 ) -> Status:
     """
     Serve until SIGTERM or Ctrl-C, which moves all clients elsewhere; a second one ends it now.
@@ -46,6 +53,8 @@ def serve(
     """
     settings = load(host=host, port=port)
     refuse_if_unsafe(settings)
+    if _admin_port(settings, workers) > MAX_PORT:
+        raise Trouble(f"FAIRLEAD_ADMIN_PORT: {workers} workers need as many ports from there on", Status.CONFIGURATION)
     try:
         _serve_one(settings) if workers == 1 else asyncio.run(_serve_many(settings, workers))
     except (PortTaken, KeepsDying) as error:
@@ -104,15 +113,25 @@ async def _serve_many(settings: Settings, workers: int) -> None:
             # Ours, and lent: clients that wait to be accepted when a replica ends are there for the next one.
             listener = sockets.enter_context(listening_socket(settings.host, port, shared=True))
             port = listener.getsockname()[1]
-            commands.append(_lent(replica(environment(settings, port, number), number), listener.fileno()))
+            lent = {"--listener": listener.fileno()}
+            if admin_port := _admin_port(settings, number):
+                for_operators = listening_socket(settings.admin_host, admin_port, setting="ADMIN_PORT")
+                lent["--admin-listener"] = sockets.enter_context(for_operators).fileno()
+            commands.append(_lent(replica(environment(settings, port, number), number), lent))
         patience = Patience(settings.drain_linger_seconds + settings.drain_seconds + SPARE_SECONDS)
         fleet = Fleet(commands, patience, sockets.pop_all())
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, fleet.roll)
         await until_stopped(fleet.run(), patience, [number for number in STOPPING if number != signal.SIGHUP])
 
 
-def _lent(command: Command, listener: int) -> Command:
-    return replace(command, argv=(*command.argv, "--listener", str(listener)), fds=(listener,))
+def _lent(command: Command, files: Mapping[str, int]) -> Command:
+    options = [word for name, file in files.items() for word in (name, str(file))]
+    return replace(command, argv=(*command.argv, *options), fds=tuple(files.values()))
+
+
+def _admin_port(settings: Settings, number: int) -> int:
+    """The port for operators of the replica with this *number*: each has its own, the first that of the settings."""
+    return settings.admin_port and settings.admin_port + number - 1
 
 
 def replica(env: Mapping[str, str], number: int) -> Command:
@@ -122,5 +141,7 @@ def replica(env: Mapping[str, str], number: int) -> Command:
 
 def environment(settings: Settings, port: int, number: int) -> dict[str, str]:
     """The environment of the replica with this *number*, on *port*."""
-    name = {f"{PREFIX}REPLICA": f"{settings.replica}-{number}"} if settings.replica else {}
-    return os.environ | {f"{PREFIX}HOST": settings.host, f"{PREFIX}PORT": str(port)} | name
+    chosen = {"HOST": settings.host, "PORT": str(port), "ADMIN_PORT": str(_admin_port(settings, number))}
+    if settings.replica:
+        chosen["REPLICA"] = f"{settings.replica}-{number}"
+    return os.environ | {f"{PREFIX}{name}": value for name, value in chosen.items()}

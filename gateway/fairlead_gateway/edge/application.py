@@ -19,39 +19,51 @@ PATHS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Where clients connect, and what such a path says by itself; see `fairlead_gateway.sessions.opening.Place`."""
 
-_PATTERNS: Final = tuple((compile_path(path)[0], said) for path, said in PATHS.items())
+OPERATORS: Final = frozenset({"/ws/admin/monitor"})
+"""Those of `PATHS` that belong where operators connect (T16)."""
+
+CLIENTS: Final[Mapping[str, Mapping[str, str]]] = {path: said for path, said in PATHS.items() if path not in OPERATORS}
+"""The others."""
 
 
 class Application(Starlette):
     """
     Routes of Starlette, which can be mounted and wrapped like any other application.
 
-    A WebSocket on one of `PATHS` skips Starlette's middleware for errors, which a replica answers itself, and the
+    A WebSocket on one of *paths* skips Starlette's middleware for errors, which a replica answers itself, and the
     search through all routes; not so once somebody has added middleware of their own.
+
+    :param paths: as `PATHS`, or some of them.
     """
 
-    def __init__(self, endpoint: ASGIApp, routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> None:
+    def __init__(
+        self,
+        endpoint: ASGIApp,
+        routes: Sequence[BaseRoute],
+        lifespan: Lifespan[Starlette],
+        paths: Mapping[str, Mapping[str, str]] = PATHS,
+    ) -> None:
         super().__init__(
-            routes=[*(WebSocketRoute(path, _Told(endpoint, said)) for path, said in PATHS.items()), *routes],
+            routes=[*(WebSocketRoute(path, _Told(endpoint, said)) for path, said in paths.items()), *routes],
             lifespan=lifespan,
         )
         self._endpoint = endpoint
+        self._patterns = tuple((compile_path(path)[0], said) for path, said in paths.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        parameters = _parameters(scope) if scope["type"] == "websocket" and not self.user_middleware else None
+        parameters = self._parameters(scope) if scope["type"] == "websocket" and not self.user_middleware else None
         if parameters is None:
             await super().__call__(scope, receive, send)
         else:
             await self._endpoint({**scope, "app": self, "path_params": parameters}, receive, send)
 
-
-def _parameters(scope: Scope) -> dict[str, str] | None:
-    """The path parameters of a WebSocket for us, or None."""
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
-    for pattern, said in _PATTERNS:
-        if (match := pattern.match(path)) is not None:
-            return {**match.groupdict(), **said}
-    return None
+    def _parameters(self, scope: Scope) -> dict[str, str] | None:
+        """The path parameters of a WebSocket for us, or None."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        for pattern, said in self._patterns:
+            if (match := pattern.match(path)) is not None:
+                return {**match.groupdict(), **said}
+        return None
 
 
 class _Told:

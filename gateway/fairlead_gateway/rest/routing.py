@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from fairlead_gateway.rest.api import Api
 from fairlead_gateway.rest.intake import Intake
+from fairlead_gateway.rest.metrics import metrics_routes
 from fairlead_gateway.rest.openapi import document
 from fairlead_gateway.rest.problems import problem
 from fairlead_gateway.rest.requests import serve
@@ -72,12 +73,23 @@ class Exactly(Route):
         self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + r"\Z", re.DOTALL)
 
 
+def routes_of_clients(api: Api) -> list[BaseRoute]:
+    """What clients use, and nothing else (T16)."""
+    return [*health_routes(api), *api_routes(api, [row for row in ROWS if row.is_public])]
+
+
+def all_routes(api: Api) -> list[BaseRoute]:
+    """What clients use, and what is for operators alone."""
+    return [*health_routes(api), *metrics_routes(api), *api_routes(api), *document_routes()]
+
+
 def api_routes(api: Api, rows: Iterable[Row] = ROWS) -> list[BaseRoute]:
     """The table, and what says so where there is no such route."""
     by_path: dict[str, list[Row]] = {}
     for row in rows:
         by_path.setdefault(row.path, []).append(row)
     nowhere = Nowhere()
+
     return [
         *(Exactly(PREFIX + _pattern(some[0]), Resource(api, some), name=path) for path, some in by_path.items()),
         Exactly(PREFIX, nowhere),
