@@ -72,9 +72,17 @@ def _is_for_anybody(host: str) -> bool:
     return address.is_unspecified or address.is_global
 
 
-def _jwks_in_clear(settings: Settings) -> bool:
-    url = urlsplit(settings.jwt_jwks_url)
-    return bool(settings.jwt_jwks_url) and url.scheme != "https" and not is_loopback(url.hostname or "")
+def _in_clear(address: str) -> bool:
+    """Whether what goes there can be read on the way."""
+    try:
+        url = urlsplit(address)
+    except ValueError:
+        return False
+    return bool(address) and url.scheme != "https" and not is_loopback(url.hostname or "")
+
+
+def _webhook_secret_is_short(settings: Settings) -> bool:
+    return 0 < len(settings.alert_webhook_secret.get_secret_value().encode()) < MIN_SECRET_BYTES
 
 
 RULES: Final = (
@@ -91,8 +99,19 @@ RULES: Final = (
     ),
     Rule(
         "jwks_in_clear",
-        _jwks_in_clear,
+        lambda settings: _in_clear(settings.jwt_jwks_url),
         "whoever sits on the way could replace the keys: set FAIRLEAD_JWT_JWKS_URL to an https:// address",
+    ),
+    Rule(
+        "webhook_in_clear",
+        lambda settings: _in_clear(settings.alert_webhook_url.get_secret_value()),
+        "whoever sits on the way could read and change alerts: set FAIRLEAD_ALERT_WEBHOOK_URL to an https:// address",
+    ),
+    Rule(
+        "short_webhook_secret",
+        _webhook_secret_is_short,
+        f"FAIRLEAD_ALERT_WEBHOOK_SECRET is shorter than {MIN_SECRET_BYTES} bytes: set one made by "
+        "`openssl rand -hex 32`",
     ),
     Rule(
         "heartbeat",

@@ -268,6 +268,20 @@ class Settings(BaseSettings):
     connection_history_days: float = Field(7.0, gt=0)
     """How long that is kept at most."""
 
+    # -- alerts ------------------------------------------------------------------------------------
+
+    alerts: CommaSeparated = ()
+    """Rules of alerts that differ from the default: ``error_rate=5/10`` (above 5 for 10 s), ``questions_open=off``."""
+
+    alert_webhook_url: SecretStr = SecretStr("")
+    """Where alerts are posted when they begin and end; https, except on loopback."""
+
+    alert_webhook_secret: SecretStr = SecretStr("")
+    """Key that what is posted is signed with, as Standard Webhooks have it; at least 32 bytes."""
+
+    alert_webhook_hosts: CommaSeparated = ()
+    """Hosts of webhooks that may be in a private network; any other must have a public address."""
+
     # -- the rest --------------------------------------------------------------------------------
 
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -291,6 +305,7 @@ class Settings(BaseSettings):
     @field_validator(
         *("jwt_algorithms", "allowed_origins", "task_operator_roles", "durable", "plugins", "demo", "insecure"),
         *("events", "forwarded_actions", "viewer_roles", "operator_roles", "admin_roles"),
+        *("alerts", "alert_webhook_hosts"),
         mode="before",
     )
     @classmethod

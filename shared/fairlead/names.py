@@ -311,6 +311,26 @@ class Names:
         return f"{self.prefix}:{{fleet}}:tasks:turn"
 
     @property
+    def alerts(self) -> str:
+        """Hash of what is above its threshold, or was until lately: rule and subject to JSON."""
+        return f"{self.prefix}:{{fleet}}:alerts"
+
+    @property
+    def alerts_past(self) -> str:
+        """Sorted set of alerts that are over, as JSON, by when that was (ms); bounded."""
+        return f"{self.alerts}:past"
+
+    @property
+    def deliveries(self) -> tuple[str, str]:
+        """What the webhook has yet to be told: a sorted set of ids by when (ms), and a hash of what it is told."""
+        return f"{self.alerts}:due", f"{self.alerts}:deliveries"
+
+    @property
+    def deliveries_turn(self) -> str:
+        """Taken by the replica whose turn it is to look for deliveries that are due."""
+        return f"{self.alerts}:turn"
+
+    @property
     def reminders(self) -> str:
         """Sorted set of the partitions with departures, scored by when to look at each (ms)."""
         return f"{self.prefix}:{{fleet}}:reminders"

@@ -23,6 +23,8 @@ BREACHES = {
     "no_auth": {"jwt_secret": ""},
     "short_secret": {"jwt_secret": "0123456789abcdef"},
     "jwks_in_clear": {"jwt_jwks_url": "http://keys.example.com/jwks.json"},
+    "webhook_in_clear": {"alert_webhook_url": "http://hooks.example.com/x"},
+    "short_webhook_secret": {"alert_webhook_secret": "0123456789abcdef"},
     "heartbeat": {"heartbeat_interval_seconds": 30.0, "heartbeat_timeout_seconds": 30.0},
     "guessable_secret": {"jwt_secret": "change-me-change-me-change-me-change-me"},
     "anonymous": {"allow_anonymous": True},

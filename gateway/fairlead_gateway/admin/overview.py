@@ -56,6 +56,8 @@ class Figures:
     """Bytes of messages that wait on replicas for a fan-out under way."""
     queued_entries: int = 0
     """Entries of streams (events, what clients said) that wait on replicas for Redis."""
+    silent_seconds: int = 0
+    """For how long a replica has not heard itself through Redis; of the fleet: the longest."""
     is_ready: bool = True
     """Whether clients should be sent there; of the fleet: whether that is true of any replica."""
 

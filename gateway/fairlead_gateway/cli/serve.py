@@ -18,6 +18,8 @@ from fairlead.names import Names
 from fairlead.redis.shards import open_shards
 from fairlead_gateway import logs
 from fairlead_gateway.access.tokens import TokenVerifier
+from fairlead_gateway.admin.alerts import limits
+from fairlead_gateway.admin.receiver import receiver
 from fairlead_gateway.cli.configured import load
 from fairlead_gateway.cli.output import Status, Trouble
 from fairlead_gateway.listener import PortTaken, listening_socket
@@ -86,6 +88,8 @@ def _open_redis(settings: Settings) -> None:
 _USES: Final[Mapping[str, Callable[[Settings], object]]] = {
     "FAIRLEAD_JWT_*": TokenVerifier.from_settings,
     "FAIRLEAD_REDIS_URL": _open_redis,
+    "FAIRLEAD_ALERTS": lambda settings: limits(settings.alerts),
+    "FAIRLEAD_ALERT_WEBHOOK_URL": receiver,
 }
 """What a replica does with settings that cannot be judged by looking at them; none of it connects to anything."""
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from fairlead.errors import Unavailable
-from fairlead_gateway.access.service import MAX_ANSWER_BYTES, Service, _may_ask
+from fairlead_gateway.access.service import MAX_ANSWER_BYTES, Reach, Service, _may_ask
 from tests.gateway.access.issuer import EC
 from tests.gateway.access.web import response, serving
 
@@ -50,29 +50,40 @@ def test_an_address_that_may_not_be_asked_is_refused_by_the_name_of_its_setting(
 
 
 @pytest.mark.parametrize(
-    ("address", "anywhere", "on_loopback"),
+    ("address", "inside", "outside", "here"),
     [
-        ("127.0.0.1", True, True),
-        ("::1", True, True),
-        ("::ffff:127.0.0.1", True, True),
-        ("10.1.2.3", True, False),
-        ("93.184.216.34", True, False),
-        ("169.254.169.254", False, False),
-        ("::ffff:169.254.169.254", False, False),
-        ("169.254.1.1", False, False),
-        ("fe80::1", False, False),
-        ("fd00:ec2::254", False, False),
-        ("100.100.100.200", False, False),
-        ("0.0.0.0", False, False),
-        ("::", False, False),
-        ("224.0.0.1", False, False),
+        ("127.0.0.1", True, False, True),
+        ("::1", True, False, True),
+        ("::ffff:127.0.0.1", True, False, True),
+        ("10.1.2.3", True, False, False),
+        ("172.30.80.2", True, False, False),
+        ("192.168.1.1", True, False, False),
+        ("::ffff:10.1.2.3", True, False, False),
+        ("100.64.0.1", True, False, False),
+        ("fd12:3456::1", True, False, False),
+        ("64:ff9b::10.1.2.3", True, False, False),
+        ("64:ff9b::169.254.169.254", False, False, False),
+        ("2002:a9fe:a9fe::1", False, False, False),
+        ("64:ff9b::93.184.216.34", True, True, False),
+        ("93.184.216.34", True, True, False),
+        ("2606:2800:220:1::1", True, True, False),
+        ("169.254.169.254", False, False, False),
+        ("::ffff:169.254.169.254", False, False, False),
+        ("169.254.1.1", False, False, False),
+        ("fe80::1", False, False, False),
+        ("fd00:ec2::254", False, False, False),
+        ("100.100.100.200", False, False, False),
+        ("0.0.0.0", False, False, False),
+        ("::", False, False, False),
+        ("224.0.0.1", False, False, False),
     ],
 )
 def test_a_name_may_not_lead_to_metadata_or_link_local_addresses(
-    address: str, anywhere: bool, on_loopback: bool
+    address: str, inside: bool, outside: bool, here: bool
 ) -> None:
-    assert _may_ask(address, loopback_only=False) is anywhere
-    assert _may_ask(address, loopback_only=True) is on_loopback
+    assert _may_ask(address, Reach.INSIDE) is inside
+    assert _may_ask(address, Reach.OUTSIDE) is outside
+    assert _may_ask(address, Reach.HERE) is here
 
 
 @pytest.mark.parametrize(

@@ -630,6 +630,24 @@ async def find(run: Run, redis: Redis) -> None:
     assert await looks() == before, "not looked for where the window knows all that there are"
 
 
+async def alert(run: Run, redis: Redis) -> None:
+    keys = (NAMES.alerts, NAMES.alerts_past, *NAMES.deliveries)
+
+    def args(was: str, now: str, at: int, over: str = "", delivery: str = "") -> tuple[object, ...]:
+        return "replica_lost r1", was, now, at, over, 2, 60, delivery, delivery and "{}"
+
+    assert await run("alert", keys, args("", "one", 1)) == 1
+    assert await run("alert", keys, args("", "other", 1)) == 0, "somebody else was quicker"
+    assert await run("alert", keys, args("one", "two", 2, delivery="a")) == 1
+    assert await redis.hgetall(keys[0]) == {b"replica_lost r1": b"two"}
+    for at, was in ((3, "two"), (4, ""), (5, "")):
+        assert await run("alert", keys, args(was, "", at, over=f"over {at}")) == 1
+    assert (await redis.exists(keys[0]), await redis.zrange(keys[1], 0, -1)) == (0, [b"over 4", b"over 5"])
+    assert await redis.zrange(keys[2], 0, -1, withscores=True) == [(b"a", 2.0)]
+    assert await redis.hgetall(keys[3]) == {b"a": b"{}"}
+    assert [await redis.ttl(key) for key in keys[1:]] == [60, 60, 60]
+
+
 SCENES = {
     scene.__name__: scene
     for scene in (
@@ -675,6 +693,7 @@ SCENES = {
         stalled,
         patch,
         fold,
+        alert,
     )
 }
 
