@@ -29,9 +29,12 @@ from fairlead_gateway.access.revocations import Revocations
 from fairlead_gateway.access.revoked import RevocationList
 from fairlead_gateway.access.tickets import Tickets
 from fairlead_gateway.access.tokens import TokenVerifier
+from fairlead_gateway.admin import health
+from fairlead_gateway.admin.alarms import alarms
 from fairlead_gateway.admin.answers import ANSWERS
 from fairlead_gateway.admin.metrics import Parts, registry
 from fairlead_gateway.admin.overseer import Overseer
+from fairlead_gateway.admin.servers import servers
 from fairlead_gateway.admin.surveys import Surveys
 from fairlead_gateway.admin.vitals import vitals
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
@@ -178,7 +181,7 @@ class Assembly:
         self.tickets = Tickets(shards, names, settings.jwt_leeway_seconds)
         self.receiver = Receiver(self.replica)
         self.endpoint = Endpoint(self.replica, self.receiver, self.tickets, wire_limits(settings))
-        self.surveys = Surveys(self.replica, ANSWERS)
+        self.surveys = Surveys(self.replica, {**ANSWERS, health.HEALTH: health.answer(lambda: self.readiness())})
         for channel in self.surveys.channels:
             interest.keep(names.pubsub(channel).encode(), channel)
         self.statistics = Statistics(lane, names, id)
@@ -195,6 +198,8 @@ class Assembly:
             self.statistics.inherit,
         )
         self.overseer = Overseer(self.statistics, publisher, self._vitals, lambda: self._leases.is_held)
+        self.alarms = alarms(self.replica, shards, self.overseer)
+        self.servers = partial(servers, shards)
         self._departures = Departures(lane, names, Farewells(self.replica))
         self.dispatcher = MessageDispatcher(
             pool,
@@ -251,6 +256,7 @@ class Assembly:
         self._services.keep(partial(self._tasks_due.run, partial(stalling.look, self.replica)), name="stalled tasks")
         self._services.keep(self._streams.run, name="streams")
         self._services.keep(self.overseer.run, name="overseer")
+        self.alarms.keep(self._services)
 
     def turn_away(self) -> None:
         """Be ready no longer; whoever comes in spite of that is still let in."""
@@ -321,7 +327,7 @@ class Assembly:
         """What this replica reports, each second."""
         self._ages.tune()
         ready = partial(all, self.readiness().values())
-        return vitals(self.replica, self.monitor, self.dispatcher, self._streams, ready)
+        return vitals(self.replica, self.monitor, self.dispatcher, self._streams, ready, self._links.silent_seconds)
 
     def _doubt(self, channel: str) -> None:
         """Something may have been missed in *channel*."""

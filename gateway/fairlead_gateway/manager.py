@@ -83,6 +83,8 @@ class WebSocketManager(Sends[Sending], Questions):
             self._parts.receipts,
             lambda: self._parts.leaves.wait(),
             lambda: self._parts.readiness(),
+            self._parts.alarms.alarm,
+            self._parts.servers,
         )
         endpoint = self._parts.endpoint
         self.admin_app = Application(endpoint, all_routes(api), self.lifespan)

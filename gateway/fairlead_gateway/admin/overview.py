@@ -118,6 +118,7 @@ def overview(sums: Sums, users: int, sessions: int, before: Sample | None) -> tu
         **{name: sums.counters.get(name, 0) for name in COUNTED},
         active_users=users,
         active_sessions=sessions,
+        silent_seconds=max((gauges.get("silent_seconds", 0) for gauges in here), default=0),
         is_ready=any(gauges.get("is_ready") for gauges in here),
     )
     sample = sample_of(sums.now_ms, asdict(fleet), sums.counters)
@@ -140,5 +141,6 @@ def figures_of(said: Said) -> Figures:
     return Figures(
         **{name: said.gauges.get(name, 0) for name in (*GAUGES, "active_users", "active_sessions")},
         **{name: said.counters.get(name, 0) for name in COUNTED},
+        silent_seconds=said.gauges.get("silent_seconds", 0),
         is_ready=said.is_alive and bool(said.gauges.get("is_ready")),
     )

@@ -28,6 +28,7 @@ def vitals(
     dispatcher: MessageDispatcher,
     streams: Streams,
     is_ready: Callable[[], bool],
+    silent_seconds: float,
 ) -> dict[str, int]:
     """Counters by name, and how much there is now (see `GAUGE`)."""
     stats = monitor.get_stats()
@@ -36,5 +37,6 @@ def vitals(
         "queued_bytes": dispatcher.backlog_bytes,
         "queued_entries": streams.waiting,
         "is_ready": int(is_ready()),
+        "silent_seconds": int(silent_seconds),
     }
     return replica.counters.flat() | {GAUGE + name: value for name, value in now.items()}

@@ -42,6 +42,8 @@ class _Ear:
         self.probe = probe
         self.probed_at = 0.0
         """Monotonic time at which a probe came back; 0 before the first."""
+        self.silent_since = time.monotonic()
+        """When a probe came back last, or we began to listen."""
         self.owed_since = 0.0
         """Since when a probe that Redis took has not come back; 0 while none is awaited."""
 
@@ -52,7 +54,7 @@ class _Ear:
 
     def probed(self) -> None:
         """A probe has come back."""
-        self.probed_at = time.monotonic()
+        self.probed_at = self.silent_since = time.monotonic()
         self.owed_since = 0.0
 
     @property
@@ -112,6 +114,10 @@ class Links:
     def losses(self) -> int:
         """How often a connection was lost since the start, of links that there are and were."""
         return self._lost_before + sum(ear.link.losses for ear in self._ears.values())
+    def silent_seconds(self) -> float:
+        """For how long the shard that is heard worst has brought no probe."""
+        now = time.monotonic()
+        return max((now - ear.silent_since for ear in self._ears.values()), default=0.0)
 
     def probed(self, name: bytes) -> None:
         """We heard ourselves: the way through a shard and back is open."""

@@ -13,7 +13,9 @@ from fairlead.receipts import Receipts
 from fairlead.sends import Sends
 from fairlead.sent import Sent
 from fairlead_gateway.access.tickets import Tickets
+from fairlead_gateway.admin.alarm import Alarm
 from fairlead_gateway.admin.overseer import Overseer
+from fairlead_gateway.admin.servers import Server
 from fairlead_gateway.admin.surveys import Surveys
 from fairlead_gateway.facts.statistics import Statistics
 from fairlead_gateway.monitor import ConnectionMonitor
@@ -39,3 +41,6 @@ class Api:
     """Returns when the replica begins to send its clients elsewhere."""
     readiness: Callable[[], dict[str, bool]]
     """Everything that must be true before clients should be sent here (ADM-5)."""
+    alarm: Alarm
+    servers: Callable[[], Awaitable[list[Server]]]
+    """The servers of Redis, as they are now."""

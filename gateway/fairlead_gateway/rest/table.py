@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from fairlead_gateway.rest import (
+    alerts,
     configuration,
     confirmations,
     connections,
+    health,
     instances,
     messages,
     notifications,
@@ -37,6 +39,8 @@ ROWS: Final[Rows] = (
     *confirmations.ROWS,
     *tasks.ROWS,
     *tokens.ROWS,
+    *health.ROWS,
+    *alerts.ROWS,
     *tickets.ROWS,
     *traces.ROWS,
 )

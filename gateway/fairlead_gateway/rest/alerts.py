@@ -1,0 +1,42 @@
+"""``alerts``: what an operator should know, while it lasts and some time after."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from fairlead_gateway.rest.roles import Rank
+from fairlead_gateway.rest.route import Asked, Moment, Nothing, Page, Params, Rows, View, row
+
+
+class OfState(Params):
+    """Which of them."""
+
+    state: Literal["firing", "resolved"] | None = None
+    """Only those; both unless given."""
+
+
+class Alert(View):
+    """One of them."""
+
+    id: str
+    rule: str
+    severity: Literal["warning", "critical"]
+    replica: str | None
+    """None for the fleet."""
+    value: float
+    """The worst."""
+    threshold: float
+    message: str
+    since: Moment
+    until: Moment | None
+    """When it was over."""
+    state: Literal["firing", "resolved"]
+
+
+async def list_alerts(asked: Asked[OfState, Nothing]) -> Page[Alert]:
+    """What fires, then what is over, the latest first; all on one page."""
+    found = [Alert.model_validate(one) for one in await asked.api.alarm.alerts()]
+    return Page[Alert](items=[one for one in found if asked.params.state in (None, one.state)], cursor="")
+
+
+ROWS: Final[Rows] = (row("GET", "/alerts", Rank.VIEWER, list_alerts, params=OfState, answer=Page[Alert]),)
