@@ -411,7 +411,7 @@ READY = Ready(
 def test_the_banner_tells_addresses_token_lines_and_warnings() -> None:
     text = banner(READY)
 
-    for wanted in (*READY.sockets, READY.pages[0], READY.redis_url, READY.token, *READY.warnings):
+    for wanted in (*READY.sockets, READY.pages[0], READY.dashboard, READY.redis_url, READY.token, *READY.warnings):
         assert wanted in text
     for line in (READY.websocat, READY.curl, READY.send, READY.ask, READY.listen):
         assert line in text.splitlines()
@@ -432,4 +432,5 @@ def test_programs_are_told_the_same() -> None:
     told = facts(READY)
 
     assert told["token"] == "a.b.c"
+    assert told["dashboard"] == "http://127.0.0.1:8000/dashboard#token=a.b.c"
     assert told["try"]["send"] == READY.send  # type: ignore[index]

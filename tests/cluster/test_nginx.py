@@ -205,9 +205,24 @@ def get(url: str, headers: dict[str, str] | None = None) -> int:
         return error.code
 
 
-def test_ordinary_requests_are_passed_on_and_figures_are_not(nginx: Nginx) -> None:
+OPERATORS = (
+    *("/metrics", "/openapi.json", "/docs", "/docs/x", "/dashboard", "/dashboard/app.js", "/ws/admin/monitor"),
+    *("/api/v1/websocket/stats", "/api/v1/websocket/health", "/api/v1/websocket/ticketsx", "/api/v2"),
+)
+"""What replicas of this test serve on their one listener, or might."""
+
+
+def test_requests_of_clients_are_passed_on_and_those_of_operators_are_not(nginx: Nginx) -> None:
     assert get(f"{nginx.http}/healthz") == 200
-    assert get(f"{nginx.http}/metrics") == 404
+    assert get(f"{nginx.http}/api/v1/websocket/tickets") == 405
+    assert {path: get(nginx.http + path) for path in OPERATORS} == dict.fromkeys(OPERATORS, 404)
+
+
+def test_operators_come_in_where_only_this_machine_does(nginx: Nginx) -> None:
+    assert get(f"{nginx.admin_http}/openapi.json") == 200
+    assert get(f"{nginx.admin_http}/api/v1/websocket/stats") == 401
+    bearer = {"Authorization": f"Bearer {token('42', role='viewer')}"}
+    assert get(f"{nginx.admin_http}/api/v1/websocket/stats", bearer) == 200
 
 
 def test_an_upgrade_to_anything_but_websocket_is_not_passed_on(nginx: Nginx) -> None:

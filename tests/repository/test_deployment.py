@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from fairlead.version import __version__
-from fairlead_gateway.preflight import objections
+from fairlead_gateway.preflight import advice, objections
 from fairlead_gateway.settings import Settings
 from tests.support.nginx import shipped
 
@@ -55,10 +55,22 @@ def test_three_replicas_with_names_of_their_own_share_one_redis() -> None:
 def test_nginx_knows_exactly_these_replicas() -> None:
     upstreams = re.findall(r"server\s+(\S+):(\d+) max_fails", shipped())
 
-    assert {name for name, _ in upstreams} == set(REPLICAS)
-    assert {port for _, port in upstreams} == {instruction("EXPOSE")}
-    assert SERVICES["nginx"]["ports"] == ["8080:8080"] and "listen 8080" in shipped()
+    assert set(upstreams) == {(name, port) for name in REPLICAS for port in instruction("EXPOSE").split()}
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["nginx"]
+
+
+def test_operators_come_in_from_this_machine_only() -> None:
+    clients, operators = SERVICES["nginx"]["ports"]
+    gateway = COMPOSE["networks"]["inside"]["ipam"]["config"][0]["gateway"]
+    (port,) = {service["environment"]["FAIRLEAD_ADMIN_PORT"] for service in REPLICAS.values()}
+
+    assert clients == "8080:8080" and "listen 8080" in shipped()
+    assert operators == "127.0.0.1:8081:8081" and "listen 8081" in shipped()
+    assert re.findall(r"^\s*(allow|deny) (\S+);", shipped(), re.MULTILINE) == [
+        *[("allow", address) for address in ("127.0.0.1", "::1", gateway)],
+        ("deny", "all"),
+    ]
+    assert instruction("EXPOSE").split() == ["8000", str(port)]
 
 
 def test_only_nginx_is_believed_about_addresses() -> None:
@@ -95,6 +107,7 @@ def test_what_compose_serves_is_not_refused() -> None:
     given = Settings.model_validate({**env, "host": host, "jwt_secret": secret, "allowed_origins": ""})
 
     assert objections(given) == []
+    assert advice(given) == []
 
 
 @pytest.mark.parametrize("name", REPLICAS)

@@ -7,6 +7,8 @@ import re
 import pytest
 
 from fairlead.codec import MAX_BYTES
+from fairlead_gateway.rest.route import PREFIX
+from fairlead_gateway.rest.table import ROWS
 from fairlead_gateway.settings import Settings
 from tests.support.nginx import BINARY, Nginx, directive, seconds, shipped
 
@@ -59,6 +61,13 @@ def test_what_a_client_claims_about_its_address_is_overwritten() -> None:
 def test_nothing_is_buffered_and_no_map_uses_a_regular_expression() -> None:
     assert directive("proxy_buffering") == "off"
     assert not re.search(r"^\s*~", shipped(), re.MULTILINE)
+
+
+def test_of_the_http_interface_what_clients_use_is_passed_on() -> None:
+    (passed_on,) = re.findall(r"location ~ \^/api/v1/websocket/\(([^)]*)\)", shipped())
+
+    assert set(passed_on.split("|")) == {row.tag for row in ROWS if row.is_public}
+    assert PREFIX == "/api/v1/websocket"
 
 
 def test_connections_go_where_there_are_fewest() -> None:

@@ -39,9 +39,12 @@ def seconds(name: str) -> float:
     return int(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit]
 
 
-def rendered(folder: Path, port: int, upstreams: Sequence[int], farewell: str = "") -> str:
+def rendered(
+    folder: Path, ports: tuple[int, int], upstreams: Sequence[int], operators: Sequence[int], farewell: str = ""
+) -> str:
     """
-    What we ship, with other addresses: *port* to listen on, replicas on *upstreams*, files below *folder*.
+    What we ship, with other addresses: *ports* to listen on for clients and for operators, replicas on *upstreams*, and
+    on the ports of *operators*; files below *folder*.
 
     One process that stays in the foreground is all that a test needs; everything else is as shipped.
 
@@ -49,9 +52,11 @@ def rendered(folder: Path, port: int, upstreams: Sequence[int], farewell: str = 
     """
     text = shipped().replace("/tmp/nginx", str(folder / "nginx")).replace("/dev/stdout", str(folder / "access.log"))
     text = text.replace("/dev/stderr", str(folder / "error.log"))
-    text = re.sub(r"listen 8080\b", f"listen 127.0.0.1:{port}", text)
-    for number, upstream in enumerate(upstreams, 1):
+    for shipped_port, port in zip((8080, 8081), ports, strict=True):
+        text = re.sub(rf"listen {shipped_port}\b", f"listen 127.0.0.1:{port}", text)
+    for number, (upstream, operator) in enumerate(zip(upstreams, operators, strict=True), 1):
         text = text.replace(f"replica-{number}:8000", f"127.0.0.1:{upstream}")
+        text = text.replace(f"replica-{number}:9000", f"127.0.0.1:{operator}")
     if farewell:
         text = text.replace(f"worker_shutdown_timeout {directive('worker_shutdown_timeout')};", "")
         text = f"worker_shutdown_timeout {farewell};\n{text}"
@@ -59,13 +64,18 @@ def rendered(folder: Path, port: int, upstreams: Sequence[int], farewell: str = 
 
 
 class Nginx:
-    """A running Nginx in front of the replicas on *upstreams*; *farewell* as in `rendered`."""
+    """
+    A running Nginx in front of the replicas on *upstreams*; *farewell* as in `rendered`.
 
-    def __init__(self, upstreams: Sequence[int], *, farewell: str = "") -> None:
-        self.port = free_port()
+    :param operators: where each of them serves operators, if not in the same place.
+    """
+
+    def __init__(self, upstreams: Sequence[int], *, operators: Sequence[int] = (), farewell: str = "") -> None:
+        self.port, self.admin_port = free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="fairlead-nginx-"))
         self.config = self.folder / "nginx.conf"
-        self.config.write_text(rendered(self.folder, self.port, upstreams, farewell))
+        ports = (self.port, self.admin_port)
+        self.config.write_text(rendered(self.folder, ports, upstreams, operators or upstreams, farewell))
         # Run by root, its workers are another user, who writes temporary files below.
         self.folder.chmod(0o755)
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,6 +87,11 @@ class Nginx:
     @property
     def http(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def admin_http(self) -> str:
+        """Where operators come in."""
+        return f"http://127.0.0.1:{self.admin_port}"
 
     @property
     def access_log(self) -> str:

@@ -33,6 +33,11 @@ class Ready:
     warnings: tuple[str, ...]
 
     @property
+    def dashboard(self) -> str:
+        """The page of operators, signed in: what stands behind ``#`` stays in the browser."""
+        return f"{self.pages[0]}dashboard#token={self.token}"
+
+    @property
     def websocat(self) -> str:
         """A command-line client on the first replica."""
         return f"websocat -H {shlex.quote(f'Authorization: Bearer {self.token}')} {self.sockets[0]}"
@@ -74,7 +79,7 @@ def facts(ready: Ready) -> dict[str, object]:
     """Everything the banner tells, for programs."""
     names = ("websocat", "curl", "send", "ask", "listen")
     lines = {name: getattr(ready, name) for name in names}
-    return asdict(ready) | {"version": __version__, "try": lines}
+    return asdict(ready) | {"version": __version__, "dashboard": ready.dashboard, "try": lines}
 
 
 def banner(ready: Ready) -> str:
@@ -86,6 +91,7 @@ def _lines(ready: Ready) -> Iterator[str]:
     store = "an embedded Valkey" if ready.redis_is_ours else "your Redis"
     yield f"\n  fairlead {__version__} is ready: {len(ready.sockets)} replicas and {store}\n"
     yield _row("page", ready.pages[0])
+    yield _row("dashboard", ready.dashboard)
     yield _row("replicas", "   ".join(ready.sockets))
     yield _row("redis", ready.redis_url)
     yield _row("token", f"user {ready.user}, every channel, good for {ready.token_hours} hours:")
