@@ -21,12 +21,12 @@ from fairlead.sends import Message, Sends
 from fairlead.sent import Sent
 from fairlead_gateway.assembly import Assembly, wire_limits
 from fairlead_gateway.edge.application import CLIENTS, PATHS, Application
-from fairlead_gateway.edge.demo import demo_routes
 from fairlead_gateway.edge.guest import Guests
 from fairlead_gateway.plugins import Plugin, named
 from fairlead_gateway.pool import ConnectionInfo
 from fairlead_gateway.preflight import advice, shows_all
 from fairlead_gateway.rest.api import Api
+from fairlead_gateway.rest.demo import demo_routes
 from fairlead_gateway.rest.routing import all_routes, routes_of_clients
 from fairlead_gateway.server import ServerTask, admin_config, server_config
 from fairlead_gateway.sessions.context import Context

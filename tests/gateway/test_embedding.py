@@ -19,7 +19,7 @@ from fairlead_gateway.edge.protocol import protocol_class
 from fairlead_gateway.pool.formats import MSGPACK_SUBPROTOCOL
 from fairlead_gateway.wire.limits import WireLimits
 from tests.gateway.patience import until
-from tests.gateway.running import Gateway, new_user, serving_app, settings_for
+from tests.gateway.running import Gateway, new_user, request, serving_app, settings_for
 from tests.support.replica import token
 
 CARRIERS: dict[str, str | type[asyncio.Protocol]] = {
@@ -262,3 +262,31 @@ def test_starlettes_test_client_can_be_used_again_and_again(redis_url: str) -> N
 def test_without_a_socket_the_manager_refuses_what_is_no_id() -> None:
     with pytest.raises(InvalidMessage):
         WebSocketManager(Settings()).send_to_user("no id", {"type": "x"}).close()
+
+
+# -- what is for operators ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 200), ("0.0.0.0", 404)])
+async def test_operators_find_what_is_theirs_where_the_application_lets_them(
+    redis_url: str, host: str, status: int
+) -> None:
+    manager = WebSocketManager(settings_for(redis_url, host=host))
+    app = FastAPI(lifespan=manager.lifespan, openapi_url=None)
+    app.mount("/operators", manager.admin_app)
+    app.mount("/", manager.app)
+
+    async with serving_app(app, manager, CARRIERS["ours"]) as gateway:
+        answers = {
+            path: (await request(gateway.port, path))[0]
+            for path in ("/openapi.json", "/operators/openapi.json", "/operators/api/v1/websocket/stats", "/healthz")
+        }
+        client = await gateway.connect(path="/operators/ws")
+        assert client.greeting["replica"] == manager.replica_id
+
+    assert answers == {
+        "/openapi.json": status,
+        "/operators/openapi.json": 200,
+        "/operators/api/v1/websocket/stats": 401,
+        "/healthz": 200,
+    }

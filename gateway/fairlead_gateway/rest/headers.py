@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 
 def content_security_policy(*, connect: Iterable[str] = (), inline_styles: bool = False) -> str:
@@ -38,3 +43,16 @@ def page_headers(
         "referrer-policy": "no-referrer",
         "x-content-type-options": "nosniff",
     }
+
+
+class Files(StaticFiles):
+    """The files of a folder, each answered with *headers*."""
+
+    def __init__(self, folder: Path, headers: Mapping[str, str]) -> None:
+        super().__init__(directory=folder)
+        self._headers = headers
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        answer.headers.update(self._headers)
+        return answer

@@ -11,12 +11,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from fairlead.errors import InvalidMessage
 from fairlead.names import checked_id
 from fairlead_gateway.access.minting import Wish, mint
 from fairlead_gateway.preflight import is_loopback
+from fairlead_gateway.rest.headers import Files, page_headers
 from fairlead_gateway.settings import Settings
 
 FOLDER: Final = Path(__file__).parent.parent / "static" / "dev"
@@ -35,7 +35,7 @@ def demo_routes(settings: Settings) -> list[BaseRoute]:
         Route("/", page, methods=["GET"]),
         Route("/demo", page, methods=["GET"]),
         Route("/demo/invitations", _invitations(settings), methods=["POST"]),
-        Mount("/demo/static", StaticFiles(directory=FOLDER)),
+        Mount("/demo/static", Files(FOLDER, page_headers())),
     ]
 
 
@@ -44,22 +44,8 @@ def sockets(settings: Settings) -> list[str]:
     return [origin.replace("http", "ws", 1) for origin in settings.demo]
 
 
-def content_security_policy(settings: Settings) -> str:
-    """Own files, and sockets to the replicas; nothing else, from nowhere else."""
-    connect = " ".join(["'self'", *sockets(settings)])
-    return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        f"connect-src {connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-
-
 def _page(settings: Settings) -> Answer:
-    headers = {
-        "Content-Security-Policy": content_security_policy(settings),
-        "Cache-Control": "no-cache",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = page_headers(connect=sockets(settings))
 
     async def page(_request: Request) -> Response:
         return FileResponse(FOLDER / "index.html", headers=headers)
