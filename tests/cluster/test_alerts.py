@@ -6,12 +6,13 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
 from tests.gateway.access.web import Web, response, serving
+from tests.support.client import connected
 from tests.support.redis import Server
 from tests.support.replica import Replica, replicas
 from tests.support.rest import rest
@@ -61,7 +62,7 @@ def posted(web: Web) -> list[dict[str, Any]]:
 async def test_a_replica_that_dies_is_told_once_and_again_when_it_is_back(
     redis_url: str, prefix: str, victim: str
 ) -> None:
-    async with hook() as web:
+    async with hook() as web, AsyncExitStack() as stack:
         options = {"lease_seconds": LEASE_SECONDS, "alert_webhook_url": web.url, "alert_webhook_secret": SECRET}
         with replicas(3, redis_url, prefix, **options) as fleet:
             overseer = await overseen_by(fleet)
@@ -71,6 +72,7 @@ async def test_a_replica_that_dies_is_told_once_and_again_when_it_is_back(
                 assert (await api.get("/alerts"))["items"] == []
                 assert (await api.get("/health"))["status"] == "healthy"
 
+            watching = await stack.enter_async_context(connected(f"{others[1].url}/admin/monitor", "op", role="viewer"))
             killed = time.monotonic()
             await asyncio.to_thread(dies.kill)
             (alert,) = await alerts_of(others[0], "replica_lost", "firing")
@@ -87,9 +89,11 @@ async def test_a_replica_that_dies_is_told_once_and_again_when_it_is_back(
             await web.was_asked(2)
             async with rest(dies) as api:
                 assert (await api.get("/health"))["status"] == "healthy"
+            heard = [(await watching.until("alert"))["alert"] for _ in range(2)]
             logs = "".join(replica.log for replica in fleet)
 
     assert over["id"] == alert["id"] and over["until"] > over["since"]
+    assert [(one["id"], one["state"]) for one in heard] == [(alert["id"], "firing"), (alert["id"], "resolved")]
     told = posted(web)
     assert [one["type"] for one in told] == ["alert.firing", "alert.resolved"]
     assert {one["data"]["id"] for one in told} == {alert["id"]}
