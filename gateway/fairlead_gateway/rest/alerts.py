@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from fairlead_gateway.rest.roles import Rank
+from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.route import Asked, Moment, Nothing, Page, Params, Rows, View, row
 
 

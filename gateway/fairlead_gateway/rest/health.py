@@ -6,9 +6,9 @@ import asyncio
 from typing import Final, Literal
 
 from fairlead.errors import Unavailable
+from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.admin import health
 from fairlead_gateway.rest.api import Api
-from fairlead_gateway.rest.roles import Rank
 from fairlead_gateway.rest.route import Asked, Nothing, Params, Rows, View, row
 
 
