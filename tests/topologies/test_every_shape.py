@@ -27,7 +27,8 @@ USERS = [f"user-{number}" for number in range(12)]
 
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_everything_reaches_everybody_through_two_replicas(shape: str, prefix: str) -> None:
-    with SHAPES[shape]() as url, replicas(2, url, prefix, lease_seconds=3, forwarded_actions="work") as fleet:
+    options = {"lease_seconds": 3, "forwarded_actions": "work", "alerts": "backends_behind=0/0"}
+    with SHAPES[shape]() as url, replicas(2, url, prefix, **options) as fleet:
         async with AsyncExitStack() as stack:
             backend = await stack.enter_async_context(fairlead.connect(url, prefix=prefix, name="tests"))
             clients = {
@@ -44,6 +45,7 @@ async def test_everything_reaches_everybody_through_two_replicas(shape: str, pre
             await _instances_are_patched(backend, url, prefix, clients)
             await _people_answer(backend, url, prefix, clients)
             await _the_fleet_is_counted(backend, fleet, clients)
+            await _operators_are_told(fleet)
 
 
 async def _backends_send(backend: Backend, url: str, prefix: str, clients: dict[str, Client]) -> None:
@@ -106,6 +108,15 @@ async def _the_fleet_is_counted(backend: Backend, fleet: list[Replica], clients:
         assert sum(one["messages_sent"] for one in stats["replicas"]) == stats["messages_sent"]
         assert len((await api.get("/online-users"))["items"]) == len(clients)
         while (await backend.stats())["messages_sent"] < stats["messages_sent"]:
+            await asyncio.sleep(0.2)
+
+
+async def _operators_are_told(fleet: list[Replica]) -> None:
+    async with rest(fleet[0]) as api, asyncio.timeout(30):
+        health = await api.get("/health")
+        assert (health["status"], len(health["replicas"])) == ("healthy", 2)
+        assert all(server["reachable"] and server["version"] for server in health["redis"]["servers"])
+        while not any(one["rule"] == "backends_behind" for one in (await api.get("/alerts"))["items"]):
             await asyncio.sleep(0.2)
 
 

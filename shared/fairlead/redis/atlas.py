@@ -21,7 +21,7 @@ KEYLESS: Final = frozenset({"TIME", "PING", "ECHO", "INFO"})
 ROUNDS: Final = 3
 """How often a question follows its keys to where they have moved."""
 
-_KEY_AT: Final = {"EVALSHA": 3, "EVAL": 3, "XGROUP": 2}
+_KEY_AT: Final = {"EVALSHA": 3, "EVAL": 3, "XGROUP": 2, "XINFO": 2}
 """Where the first key stands, of commands in which it does not follow at once."""
 
 
