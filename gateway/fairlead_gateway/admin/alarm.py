@@ -160,7 +160,7 @@ class Alarm:
         )
         found = {}
         for field, raw in pairs:
-            rule, _, subject = field.decode().partition(" ")
+            rule, _, subject = field.decode(errors="replace").partition(" ")
             found[rule, subject] = raw, _watch(raw)
         return found
 

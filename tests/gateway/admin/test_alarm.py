@@ -143,6 +143,7 @@ async def test_a_rule_that_is_switched_off_is_over(redis: Redis, names: Names) -
 async def test_what_nobody_of_ours_wrote_is_written_anew(redis: Redis, names: Names) -> None:
     for garbage in (b"{", b"[]", b'{"id":1}', b"\xff"):
         await redis.hset(names.alerts, "replica_lost b-1", garbage)
+        await redis.hset(names.alerts, b"\xff", garbage)
         async with overseers(redis, names, 1) as (one,):
             await one.alarm.watch(overview(ALL_BUT_B, LOST, at=1000))
             assert await one.states() == [("replica_lost", "b-1", "firing")]
