@@ -173,8 +173,8 @@ ADVICE: Final = (
     Rule(
         PUBLIC_ADMIN,
         lambda settings: shows_all(settings) and not is_loopback(settings.host),
-        "dashboard, /metrics and what operators do over HTTP are served where clients connect: set "
-        "FAIRLEAD_ADMIN_PORT to have them on an address of their own",
+        "what is for operators is served where clients connect, /metrics and the files of pages without a token: set "
+        "FAIRLEAD_ADMIN_PORT to have it on an address of its own",
     ),
     Rule(
         "admin_host",
