@@ -224,8 +224,17 @@ class Assembly:
         )
         self.replica.taps.attach(relay)
         self._links = Links(shards, interest, relay.heard, lambda name: lane.call("PUBLISH", name, "1"), names, id)
-        parts = Parts(self.replica, self.dispatcher, self._links, self._leases, self._streams, self.readiness)
-        self.metrics = registry(parts)
+        self.metrics = registry(
+            Parts(
+                self.replica,
+                self.dispatcher,
+                self._links,
+                self._leases,
+                self._streams,
+                self.readiness,
+                self.alarms.webhook,
+            )
+        )
         self._ingress = Ingress(shards, names, publisher, id)
         self._questions_due = Due(
             lane, names.all_asks_due(), turn=names.asks_turn, lease_seconds=QUESTION_LEASE_SECONDS

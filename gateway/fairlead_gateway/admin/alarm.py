@@ -202,7 +202,8 @@ class Alarm:
     async def _tell(self, change: _Change, now: int) -> None:
         alert = change.alert(now if change.is_over else 0)
         write = log.warning if change.has_begun else log.info
-        write("alert" if change.has_begun else "alert is over", **{k: alert[k] for k in ("rule", "replica", "message")})
+        event = "alert" if change.has_begun else "alert is over"
+        write(event, rule=change.rule.name, subject=change.subject, message=alert["message"])
         try:
             await self._publisher.publish(ADMINS, push({"type": "alert", "alert": alert}, ADMINS), durable=False)
         except Unavailable as error:

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from fairlead.codes import word_of
 from fairlead.names import BROADCAST, KINDS, kind_of
 from fairlead.version import __version__
+from fairlead_gateway.admin.webhook import Webhook
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.links import Links
 from fairlead_gateway.facts.leases import Leases
@@ -34,6 +35,7 @@ class Parts:
     leases: Leases
     streams: Streams
     readiness: Callable[[], Mapping[str, bool]]
+    webhook: Webhook | None
 
 
 Values: TypeAlias = Mapping[tuple[str, ...], float]
@@ -82,6 +84,11 @@ def _channels(parts: Parts) -> Values:
 def _closed(parts: Parts) -> Values:
     closes = parts.replica.counters.closes
     return {(str(code), word_of(code)): count for code, count in sorted(closes.items())}
+
+
+def _deliveries(parts: Parts) -> Values:
+    hook = parts.webhook
+    return {("delivered",): hook.delivered if hook else 0, ("failed",): hook.failed if hook else 0}
 
 
 def _by(counts: Mapping[str, int]) -> Values:
@@ -167,6 +174,13 @@ METRICS: Final = (
         "Questions whose end this replica told, by how they ended.",
         lambda parts: _by(parts.replica.tallies.questions),
         "outcome",
+    ),
+    # -- alerts
+    _counter(
+        "fairlead_webhook_deliveries",
+        "Alerts that this replica told the webhook, and rounds of attempts that came to nothing.",
+        _deliveries,
+        "result",
     ),
     # -- the process
     _gauge(

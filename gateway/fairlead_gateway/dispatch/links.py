@@ -114,6 +114,8 @@ class Links:
     def losses(self) -> int:
         """How often a connection was lost since the start, of links that there are and were."""
         return self._lost_before + sum(ear.link.losses for ear in self._ears.values())
+
+    @property
     def silent_seconds(self) -> float:
         """For how long the shard that is heard worst has brought no probe."""
         now = time.monotonic()

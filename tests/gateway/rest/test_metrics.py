@@ -40,6 +40,7 @@ DOCUMENTED: dict[str, tuple[str, tuple[str, ...]]] = {
     "fairlead_streams_owed_entries": ("gauge", ()),
     "fairlead_streams_dropped_entries": ("counter", ()),
     "fairlead_questions_resolved": ("counter", ("outcome",)),
+    "fairlead_webhook_deliveries": ("counter", ("result",)),
     "fairlead_background_tasks": ("gauge", ()),
     "fairlead_ping_round_trip_seconds": ("histogram", ("le",)),
     "fairlead_action_duration_seconds": ("histogram", ("le",)),
