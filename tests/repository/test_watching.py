@@ -97,7 +97,16 @@ def test_rows_are_those_of_the_board() -> None:
     rows = [panel["title"] for panel in BOARD["panels"] if panel["type"] == "row"]
 
     assert rows == [
-        *("Fleet", "Replicas", "Rates", "Latency", "Slow consumers and losses", "Redis", "Questions", "Process"),
+        *(
+            "Fleet",
+            "Replicas",
+            "Rates",
+            "Latency",
+            "Slow consumers and losses",
+            "Redis",
+            "Questions and alerts",
+            "Process",
+        ),
     ]
 
 
