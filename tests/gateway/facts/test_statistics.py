@@ -88,9 +88,9 @@ class Fleet(RuleBasedStateMachine):
     @rule(by=WHO, dead=WHO)
     def inherit(self, by: str, dead: str) -> None:
         self.do(self.statistics[by].inherit(dead))
+        self.lost.add(dead)
         if dead in self.told:
             self.folded.add(dead)
-            self.lost.add(dead)
 
     @rule()
     def forget(self) -> None:
@@ -117,7 +117,7 @@ class Fleet(RuleBasedStateMachine):
         sums = self.do(self.statistics["r1"].sums())
         found = {field: sums.counters.get(field, 0) for field in FIELDS}
         assert found == {field: sum(self.of(who, field) for who in self.told) for field in FIELDS}
-        assert set(sums.replicas) == {who for who in self.told if who not in self.folded or who in self.lost}
+        assert set(sums.replicas) == {who for who in self.told if who not in self.folded} | self.lost
 
     def of(self, who: str, field: str) -> int:
         told = self.told[who]

@@ -34,7 +34,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ARGV[5] * 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - ARGV[3])
-if ARGV[4] == '1' and #counted > 0 then
+if ARGV[4] == '1' then
   redis.call('ZADD', KEYS[5], now, ARGV[1])
 end
 return new
