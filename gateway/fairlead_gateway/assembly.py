@@ -29,14 +29,8 @@ from fairlead_gateway.access.revocations import Revocations
 from fairlead_gateway.access.revoked import RevocationList
 from fairlead_gateway.access.tickets import Tickets
 from fairlead_gateway.access.tokens import TokenVerifier
-from fairlead_gateway.admin import health
-from fairlead_gateway.admin.alarms import alarms
-from fairlead_gateway.admin.answers import ANSWERS
-from fairlead_gateway.admin.metrics import Parts, registry
-from fairlead_gateway.admin.overseer import Overseer
-from fairlead_gateway.admin.servers import servers
-from fairlead_gateway.admin.surveys import Surveys
-from fairlead_gateway.admin.vitals import vitals
+from fairlead_gateway.admin.administration import Administration
+from fairlead_gateway.admin.metrics import Parts
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.links import Links, place_in
@@ -62,7 +56,6 @@ from fairlead_gateway.facts.statuses import Statuses
 from fairlead_gateway.facts.streams import Streams
 from fairlead_gateway.facts.tasks import LOOK_SECONDS, TaskStates
 from fairlead_gateway.facts.told import Limits, Told
-from fairlead_gateway.monitor import ConnectionMonitor
 from fairlead_gateway.monitor.ages import Ages
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.sessions import heartbeat, leaving, questions, revoking, seating, stalling
@@ -181,11 +174,7 @@ class Assembly:
         self.tickets = Tickets(shards, names, settings.jwt_leeway_seconds)
         self.receiver = Receiver(self.replica)
         self.endpoint = Endpoint(self.replica, self.receiver, self.tickets, wire_limits(settings))
-        self.surveys = Surveys(self.replica, {**ANSWERS, health.HEALTH: health.answer(lambda: self.readiness())})
-        for channel in self.surveys.channels:
-            interest.keep(names.pubsub(channel).encode(), channel)
-        self.statistics = Statistics(lane, names, id)
-        self.monitor = ConnectionMonitor(pool, self.replica.counters, self.replica.quiet)
+        statistics = Statistics(lane, names, id)
         self._leases = Leases(
             lane,
             names,
@@ -195,11 +184,8 @@ class Assembly:
             self._reseat,
             self.replica.seats,
             self._lost,
-            self.statistics.inherit,
+            statistics.inherit,
         )
-        self.overseer = Overseer(self.statistics, publisher, self._vitals, lambda: self._leases.is_held)
-        self.alarms = alarms(self.replica, shards, self.overseer)
-        self.servers = partial(servers, shards)
         self._departures = Departures(lane, names, Farewells(self.replica))
         self.dispatcher = MessageDispatcher(
             pool,
@@ -210,7 +196,7 @@ class Assembly:
             counted=self.replica.counters,
             trail=trail,
         )
-        self._ages = Ages(self.replica.counters.delivery_ms)
+        ages = Ages(self.replica.counters.delivery_ms)
         relay = Relay(
             interest,
             self.dispatcher,
@@ -219,22 +205,13 @@ class Assembly:
             lambda name: self._links.probed(name),
             settings.log_level == "debug",
             self.replica.counters,
-            self._ages,
+            ages,
             traced,
         )
         self.replica.taps.attach(relay)
         self._links = Links(shards, interest, relay.heard, lambda name: lane.call("PUBLISH", name, "1"), names, id)
-        self.metrics = registry(
-            Parts(
-                self.replica,
-                self.dispatcher,
-                self._links,
-                self._leases,
-                self._streams,
-                self.readiness,
-                self.alarms.webhook,
-            )
-        )
+        parts = Parts(self.replica, self.dispatcher, self._links, self._leases, self._streams, self.readiness)
+        self.administration = Administration(parts, shards, statistics, ages)
         self._ingress = Ingress(shards, names, publisher, id)
         self._questions_due = Due(
             lane, names.all_asks_due(), turn=names.asks_turn, lease_seconds=QUESTION_LEASE_SECONDS
@@ -260,12 +237,9 @@ class Assembly:
         self._services.keep(self._ingress.run, name="ingress")
         self._services.keep(partial(self._questions_due.run, partial(questions.tend, self.replica)), name="questions")
         self._services.keep(partial(self.replica.monitors.run, self.replica), name="monitors")
-        self._services.keep(partial(self.replica.taps.run, self.replica), name="taps")
-        self._services.keep(partial(self.replica.watches.run, self.replica), name="watches")
         self._services.keep(partial(self._tasks_due.run, partial(stalling.look, self.replica)), name="stalled tasks")
         self._services.keep(self._streams.run, name="streams")
-        self._services.keep(self.overseer.run, name="overseer")
-        self.alarms.keep(self._services)
+        self.administration.keep(self._services)
 
     def turn_away(self) -> None:
         """Be ready no longer; whoever comes in spite of that is still let in."""
@@ -286,7 +260,7 @@ class Assembly:
                 await self.replica.tasks.finish()
                 await self._services.end()
                 await self._counts.end()
-                await self.overseer.end()
+                await self.administration.end()
                 await self._leases.end()
         except (TimeoutError, Unavailable) as error:
             log.warning("left without goodbye; others will sweep", why=str(error) or "redis did not answer in time")
@@ -323,20 +297,12 @@ class Assembly:
                         leaving.end_as(self.replica, connection, code, reason)
             case LookOrder("tasks"):
                 self.replica.monitors.look(self.replica, id_of(channel))
-            case SurveyOrder():
-                self.surveys.obey(order)
-            case Finding():
-                self.surveys.answered(order)
+            case SurveyOrder() | Finding():
+                self.administration.obey(order)
             case TapOrder():
                 self.replica.taps.obey(self.replica, order)
             case Sighting():
                 self.replica.watches.seen(order)
-
-    def _vitals(self) -> dict[str, int]:
-        """What this replica reports, each second."""
-        self._ages.tune()
-        ready = partial(all, self.readiness().values())
-        return vitals(self.replica, self.monitor, self.dispatcher, self._streams, ready, self._links.silent_seconds)
 
     def _doubt(self, channel: str) -> None:
         """Something may have been missed in *channel*."""

@@ -65,26 +65,20 @@ class WebSocketManager(Sends[Sending], Questions):
         self.replica_id = replica.id
         self.pool = replica.pool
         self.dispatcher = self._parts.dispatcher
-        self.monitor = self._parts.monitor
+        self.monitor = self._parts.administration.monitor
         check_open = self._parts.endpoint.check_open
         self._guests = Guests(replica, self._parts.receiver, wire_limits(self.settings), check_open)
         self._server: ServerTask | None = None
         self._admin_server: ServerTask | None = None
         api = Api(
             replica,
-            self._parts.surveys,
-            self._parts.overseer,
-            self._parts.statistics,
+            self._parts.administration,
             self._parts.tickets,
-            self.monitor,
-            self,
-            self,
-            self._parts.metrics,
             self._parts.receipts,
+            self,
+            self,
             lambda: self._parts.leaves.wait(),
-            lambda: self._parts.readiness(),
-            self._parts.alarms.alarm,
-            self._parts.servers,
+            self._parts.readiness,
         )
         endpoint = self._parts.endpoint
         self.admin_app = Application(endpoint, all_routes(api), self.lifespan)

@@ -27,7 +27,7 @@ from fairlead_gateway.sessions.replica import Replica
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is read when somebody scrapes."""
+    """What is read when somebody scrapes, and when the replica reports."""
 
     replica: Replica
     dispatcher: MessageDispatcher
@@ -35,7 +35,7 @@ class Parts:
     leases: Leases
     streams: Streams
     readiness: Callable[[], Mapping[str, bool]]
-    webhook: Webhook | None
+    webhook: Webhook | None = None
 
 
 Values: TypeAlias = Mapping[tuple[str, ...], float]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
-from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
+from fairlead_gateway.admin.metrics import Parts
 from fairlead_gateway.facts.statistics import GAUGE
-from fairlead_gateway.facts.streams import Streams
 from fairlead_gateway.monitor import ConnectionMonitor
-from fairlead_gateway.sessions.replica import Replica
 
 PEOPLE: Final = (
     "total_connections",
@@ -22,21 +19,14 @@ PEOPLE: Final = (
 """Of the ten figures those that are not counters."""
 
 
-def vitals(
-    replica: Replica,
-    monitor: ConnectionMonitor,
-    dispatcher: MessageDispatcher,
-    streams: Streams,
-    is_ready: Callable[[], bool],
-    silent_seconds: float,
-) -> dict[str, int]:
+def vitals(parts: Parts, monitor: ConnectionMonitor) -> dict[str, int]:
     """Counters by name, and how much there is now (see `GAUGE`)."""
     stats = monitor.get_stats()
     now = {name: stats[name] for name in PEOPLE} | {
-        "moves": replica.pool.moves,
-        "queued_bytes": dispatcher.backlog_bytes,
-        "queued_entries": streams.waiting,
-        "is_ready": int(is_ready()),
-        "silent_seconds": int(silent_seconds),
+        "moves": parts.replica.pool.moves,
+        "queued_bytes": parts.dispatcher.backlog_bytes,
+        "queued_entries": parts.streams.waiting,
+        "is_ready": int(all(parts.readiness().values())),
+        "silent_seconds": int(parts.links.silent_seconds),
     }
-    return replica.counters.flat() | {GAUGE + name: value for name, value in now.items()}
+    return parts.replica.counters.flat() | {GAUGE + name: value for name, value in now.items()}

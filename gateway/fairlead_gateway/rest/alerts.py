@@ -35,7 +35,7 @@ class Alert(View):
 
 async def list_alerts(asked: Asked[OfState, Nothing]) -> Page[Alert]:
     """What fires, then what is over, the latest first; all on one page."""
-    found = [Alert.model_validate(one) for one in await asked.api.alarm.alerts()]
+    found = [Alert.model_validate(one) for one in await asked.api.administration.alarms.alarm.alerts()]
     return Page[Alert](items=[one for one in found if asked.params.state in (None, one.state)], cursor="")
 
 

@@ -61,7 +61,7 @@ async def get_health(asked: Asked[Params, Nothing]) -> FleetHealth:
     """
     api = asked.api
     replicas, servers, firing = await asyncio.gather(
-        health.conditions(api.surveys, api.replica.id, api.readiness()), api.servers(), _firing(api)
+        health.conditions(api.surveys, api.replica.id, api.readiness()), api.administration.servers(), _firing(api)
     )
     critical = sum(1 for severity in firing if severity == "critical")
     return FleetHealth(
@@ -78,9 +78,10 @@ async def get_health(asked: Asked[Params, Nothing]) -> FleetHealth:
 async def _firing(api: Api) -> list[str]:
     """The severity of each alert that is firing; none while Redis cannot be reached."""
     try:
-        return [str(alert["severity"]) for alert in await api.alarm.alerts() if alert["state"] == "firing"]
+        alerts = await api.administration.alarms.alarm.alerts()
     except Unavailable:
         return []
+    return [str(alert["severity"]) for alert in alerts if alert["state"] == "firing"]
 
 
 ROWS: Final[Rows] = (row("GET", "/health", Rank.VIEWER, get_health, answer=FleetHealth),)

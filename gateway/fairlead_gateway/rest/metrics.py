@@ -20,10 +20,10 @@ def metrics_routes(api: Api) -> list[BaseRoute]:
 
     async def metrics(request: Request) -> Response:
         if OPENMETRICS in request.headers.get("accept", "").lower():
-            body = openmetrics.generate_latest(api.metrics)  # type: ignore[no-untyped-call]
+            body = openmetrics.generate_latest(api.administration.metrics)  # type: ignore[no-untyped-call]
             media_type = openmetrics.CONTENT_TYPE_LATEST
         else:
-            body, media_type = generate_latest(api.metrics), CONTENT_TYPE_LATEST
+            body, media_type = generate_latest(api.administration.metrics), CONTENT_TYPE_LATEST
         return Response(body, headers={"content-type": media_type, "cache-control": "no-store"})
 
     return [Route("/metrics", metrics, methods=["GET"])]

@@ -31,7 +31,7 @@ class Replica(View):
 async def list_replicas(asked: Asked[Paged, Nothing]) -> Page[Replica]:
     """The replicas of the fleet, and those that died within the last minutes."""
     api, params = asked.api, asked.params
-    said = (await api.statistics.sums()).replicas
+    said = (await api.administration.statistics.sums()).replicas
     names = [name for name in sorted(said) if name > params.cursor]
     shown = names[: params.limit]
     lane, names_of = api.replica.lane, api.replica.names

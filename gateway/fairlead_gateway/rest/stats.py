@@ -106,13 +106,13 @@ class Past(View):
 
 async def get_stats(asked: Asked[Params, Nothing]) -> Stats:
     """The ten figures of the fleet and of each replica, and rates of the last minute."""
-    return stats_of(await asked.api.overseer.see())
+    return stats_of(await asked.api.administration.overseer.see())
 
 
 async def get_stats_history(asked: Asked[Window, Nothing]) -> Past:
     """Figures, rates and percentiles of the last minute, second by second, or of the last hour."""
     window = asked.params.window
-    found = past(await asked.api.overseer.samples(WINDOWS[window]))
+    found = past(await asked.api.administration.overseer.samples(WINDOWS[window]))
     return Past.model_validate({"window": window, "step_seconds": WINDOWS[window].step_seconds, **found})
 
 

@@ -10,7 +10,7 @@ SECONDS = 25.0
 
 
 async def alerts(gateway: Gateway, rule: str, state: str) -> list[Alert]:
-    found = await gateway.manager._parts.alarms.alarm.alerts()
+    found = await gateway.manager._parts.administration.alarms.alarm.alerts()
     return [one for one in found if (one["rule"], one["state"]) == (rule, state)]
 
 
