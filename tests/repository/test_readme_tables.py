@@ -12,7 +12,10 @@ from fairlead.codes import CLOSES, ERRORS
 from fairlead.envelope import Envelope
 from fairlead.names import Names, partition_of
 from fairlead.sends import Sends
+from fairlead_gateway.admin.alerts import RULES
+from fairlead_gateway.admin.metrics import HISTOGRAMS, METRICS
 from fairlead_gateway.edge.application import PATHS
+from fairlead_gateway.rest.table import ROWS
 from fairlead_gateway.sessions.actions import RESERVED
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -45,6 +48,28 @@ def test_every_action_is_a_row() -> None:
 
 def test_every_path_is_a_row() -> None:
     assert _names({row[0] for row in _rows("path")}) == set(PATHS)
+
+
+def test_every_route_is_a_row() -> None:
+    told = {(f"`{row.method} {row.path[1:]}`", row.rank.name.lower(), row.summary) for row in ROWS}
+
+    assert _rows("route | rank") == told
+
+
+def test_every_alert_is_a_row() -> None:
+    told = {
+        (f"`{rule.name}`", rule.severity, f"{rule.limit.threshold:.0f}", f"{rule.limit.seconds:g} s") for rule in RULES
+    }
+
+    assert {row[:4] for row in _rows("rule | severity")} == told
+
+
+def test_every_metric_is_a_row_with_its_labels() -> None:
+    rows = _rows("metric (`fairlead_…`)")
+    told = {f"fairlead_{name.removesuffix('_total')}": row[1] for row in rows for name in _names({row[0]})}
+
+    counted = {metric.name: ", ".join(metric.labels) for metric in METRICS}
+    assert told == counted | {histogram.name: "histograms" for histogram in HISTOGRAMS}
 
 
 def test_every_way_of_sending_is_a_row_and_every_row_exists() -> None:
