@@ -8,6 +8,7 @@ VENV   ?= .venv
 WORKERS ?= 3
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+VENDORED := gateway/fairlead_gateway/static/vendor/manifest.json
 
 .PHONY: run test faults lint format clean
 .DEFAULT_GOAL := run
@@ -34,7 +35,7 @@ format: $(VENV)/.installed-test
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+$(VENV)/.installed-%: pyproject.toml $(VENDORED) | $(BIN)/python
 	$(PIP) --editable '.[$*]'
 	@touch $@
 
