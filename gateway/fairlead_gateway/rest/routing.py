@@ -15,6 +15,7 @@ from fairlead_gateway.rest.api import Api
 from fairlead_gateway.rest.intake import Intake
 from fairlead_gateway.rest.metrics import metrics_routes
 from fairlead_gateway.rest.openapi import document
+from fairlead_gateway.rest.pages import page_routes
 from fairlead_gateway.rest.problems import problem
 from fairlead_gateway.rest.requests import serve
 from fairlead_gateway.rest.route import PREFIX, Row
@@ -80,7 +81,7 @@ def routes_of_clients(api: Api) -> list[BaseRoute]:
 
 def all_routes(api: Api) -> list[BaseRoute]:
     """What clients use, and what is for operators alone."""
-    return [*health_routes(api), *metrics_routes(api), *api_routes(api), *document_routes()]
+    return [*health_routes(api), *metrics_routes(api), *api_routes(api), *document_routes(), *page_routes()]
 
 
 def api_routes(api: Api, rows: Iterable[Row] = ROWS) -> list[BaseRoute]:

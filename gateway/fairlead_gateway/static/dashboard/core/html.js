@@ -1,0 +1,16 @@
+// The one place that knows where others' code is.
+
+export {
+  html,
+  render,
+  createContext,
+  useCallback,
+  useContext,
+  useEffect,
+  useErrorBoundary,
+  useLayoutEffect,
+  useMemo,
+  useReducer,
+  useRef,
+  useState,
+} from "../../vendor/htm/standalone.module.js";

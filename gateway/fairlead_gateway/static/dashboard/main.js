@@ -1,0 +1,19 @@
+// The dashboard: a page of a replica, from which the whole fleet is seen and steered.
+
+import { html, render } from "./core/html.js";
+import { useCell } from "./core/cell.js";
+import { resume, session } from "./core/session.js";
+import "./core/series.js";
+import { Toasts } from "./pieces/toasts.js";
+import { SignIn } from "./screens/signin.js";
+import { Shell } from "./shell.js";
+
+function Dashboard() {
+  const who = useCell(session);
+  return html`${who ? html`<${Shell} key=${who.user} />` : html`<${SignIn} />`}<${Toasts} />`;
+}
+
+resume();
+const place = document.getElementById("app");
+place.replaceChildren();
+render(html`<${Dashboard} />`, place);
