@@ -21,10 +21,16 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-u
 
 
 class Page:
-    """One tab. What goes wrong in it (exceptions, refused resources, policy violations) is kept in `complaints`."""
+    """
+    One tab.
+
+    What goes wrong in it (exceptions, refused resources, policy violations) is kept in `complaints`, every address that
+    it has asked for, sockets included, in `requests`.
+    """
 
     def __init__(self) -> None:
         self.complaints: list[str] = []
+        self.requests: list[str] = []
         self._profile = tempfile.mkdtemp(prefix="fairlead-chromium-")
         self._process: asyncio.subprocess.Process | None = None
         self._socket: ClientConnection | None = None
@@ -41,7 +47,7 @@ class Page:
             port = await self._port()
             target = await asyncio.to_thread(_new_tab, port)
             self._socket = await connect(target, max_size=None, proxy=None)
-            for domain in ("Runtime", "Log", "Page"):
+            for domain in ("Runtime", "Log", "Page", "Network"):
                 await self.command(f"{domain}.enable")
         return self
 
@@ -74,10 +80,17 @@ class Page:
             raise AssertionError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    async def until(self, expression: str) -> Any:
+    async def press(self, key: str, *, code: int = 0) -> None:
+        """Press and release *key*; those that write nothing (``Tab``, ``Enter``) need their *code*."""
+        text = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}
+        for kind in ("keyDown", "keyUp"):
+            written = text if kind == "keyDown" else {}
+            await self.command("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **written)
+
+    async def until(self, expression: str, seconds: float = SECONDS) -> Any:
         """The first true value of *expression*."""
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(seconds):
                 while not (value := await self.evaluate(expression)):
                     await asyncio.sleep(0.02)
                 return value
@@ -102,7 +115,11 @@ class Page:
         if event.get("method") == "Runtime.exceptionThrown":
             self.complaints.append(json.dumps(parameters["exceptionDetails"]))
         elif event.get("method") == "Log.entryAdded" and parameters["entry"]["level"] == "error":
-            self.complaints.append(parameters["entry"]["text"])
+            self.complaints.append(f"{parameters['entry']['text']} {parameters['entry'].get('url', '')}".rstrip())
+        elif event.get("method") == "Network.requestWillBeSent":
+            self.requests.append(parameters["request"]["url"])
+        elif event.get("method") == "Network.webSocketCreated":
+            self.requests.append(parameters["url"])
 
     async def _port(self) -> int:
         """Where the browser listens, which it writes into its profile."""
