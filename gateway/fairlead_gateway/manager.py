@@ -20,7 +20,7 @@ from fairlead.questions import Questions
 from fairlead.sends import Message, Sends
 from fairlead.sent import Sent
 from fairlead_gateway.assembly import Assembly, wire_limits
-from fairlead_gateway.edge.application import CLIENTS, PATHS, Application
+from fairlead_gateway.edge.application import CLIENTS, PAGED, Application
 from fairlead_gateway.edge.guest import Guests
 from fairlead_gateway.plugins import Plugin, named
 from fairlead_gateway.pool import ConnectionInfo
@@ -81,9 +81,9 @@ class WebSocketManager(Sends[Sending], Questions):
             self._parts.readiness,
         )
         endpoint = self._parts.endpoint
-        self.admin_app = Application(endpoint, all_routes(api), self.lifespan)
+        self.admin_app = Application(endpoint, all_routes(api), self.lifespan, PAGED)
         """Everything: for a listener, or below a path, that operators alone can reach."""
-        routes, paths = (all_routes, PATHS) if shows_all(self.settings) else (routes_of_clients, CLIENTS)
+        routes, paths = (all_routes, PAGED) if shows_all(self.settings) else (routes_of_clients, CLIENTS)
         self.app = Application(endpoint, [*routes(api), *demo_routes(self.settings)], self.lifespan, paths)
         """What clients use; on a loopback ``host`` without an ``admin_port``, what operators use as well."""
         for plugin in named(self.settings.plugins):

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from starlette.routing import Route
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from fairlead_gateway import Settings, WebSocketManager
 from fairlead_gateway.edge.application import OPERATORS, PATHS
@@ -121,6 +122,24 @@ async def test_sockets_are_where_they_belong(listeners: list[Listener]) -> None:
         for path in PATHS:
             is_let_in = await upgrades(listener.port, filled(path))
             assert is_let_in is (listener.shows_all or path not in OPERATORS), f"{path} on {listener}"
+
+
+async def test_a_page_of_operators_may_connect_where_it_was_served_though_others_are_named(
+    redis_url: str, prefix: str
+) -> None:
+    named = {"allowed_origins": "https://app.example.com", "admin_port": free_port()}
+    with Replica(redis_url, prefix, **named) as replica:  # type: ignore[arg-type]
+        codes = {}
+        for port in (replica.admin_port, replica.port):
+            bearer, own = {"Authorization": f"Bearer {token('42')}"}, Origin(f"http://127.0.0.1:{port}")
+            async with connect(
+                f"ws://127.0.0.1:{port}/ws", additional_headers=bearer, origin=own, proxy=None
+            ) as socket:
+                await asyncio.wait_for(socket.recv(), SECONDS) if port == replica.admin_port else None
+                await socket.close()
+                codes[port] = socket.close_code
+
+    assert codes == {replica.admin_port: 1000, replica.port: 4403}
 
 
 async def upgrades(port: int, path: str) -> bool:

@@ -25,6 +25,9 @@ OPERATORS: Final = frozenset({"/ws/admin/monitor"})
 CLIENTS: Final[Mapping[str, Mapping[str, str]]] = {path: said for path, said in PATHS.items() if path not in OPERATORS}
 """The others."""
 
+PAGED: Final[Mapping[str, Mapping[str, str]]] = {path: {**said, "pages": "own"} for path, said in PATHS.items()}
+"""All of them, where the pages of operators are served and may connect."""
+
 
 class Application(Starlette):
     """

@@ -90,7 +90,7 @@ class Endpoint:
 
     def _check_door(self, scope: Scope) -> None:
         self.check_open()
-        if not self._origins.allow_scope(scope):
+        if not self._origins.allow_scope(scope, has_pages="pages" in scope.get("path_params", {})):
             raise Refused(codes.FORBIDDEN, "this origin may not connect; see FAIRLEAD_ALLOWED_ORIGINS")
 
     def check_open(self) -> None:

@@ -39,22 +39,23 @@ class Origins:
         self._any = "*" in texts
         self._named = frozenset(_configured(text) for text in texts if text != "*")
 
-    def allow(self, origin: str | None, host: str, scheme: str = "ws") -> bool:
+    def allow(self, origin: str | None, host: str, scheme: str = "ws", *, has_pages: bool = False) -> bool:
         """
         Whether a page of *origin* may connect.
 
         :param origin: the header; None is no browser, and no page can make a browser leave it out.
         :param host: the ``Host`` header of the same request.
         :param scheme: ``ws`` or ``wss``, as the request reached us.
+        :param has_pages: whether we serve pages of our own where it wants to connect: these may, named or not.
         """
         if origin is None or self._any:
             return True
         page = parsed(origin)
         if page is None:
             return False
-        return page in self._named if self._named else _is_own(page, host, scheme)
+        return page in self._named or ((has_pages or not self._named) and _is_own(page, host, scheme))
 
-    def allow_scope(self, scope: Mapping[str, Any]) -> bool:
+    def allow_scope(self, scope: Mapping[str, Any], *, has_pages: bool = False) -> bool:
         """`allow` for an ASGI scope. Two ``Origin`` headers are none that a browser sends."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         origins = [value for name, value in headers if name == b"origin"]
@@ -63,7 +64,9 @@ class Origins:
         hosts = [value for name, value in headers if name == b"host"]
         if len(origins) != 1 or len(hosts) != 1:
             return False
-        return self.allow(origins[0].decode("latin-1"), hosts[0].decode("latin-1"), scope.get("scheme", "ws"))
+        return self.allow(
+            origins[0].decode("latin-1"), hosts[0].decode("latin-1"), scope.get("scheme", "ws"), has_pages=has_pages
+        )
 
 
 def parsed(text: str) -> Origin | None:

@@ -37,6 +37,12 @@ def test_a_named_origin_may_connect_however_it_is_spelt(origin: str) -> None:
     assert NAMED.allow(origin, HOST)
 
 
+def test_pages_of_our_own_may_connect_where_we_serve_them_though_others_are_named() -> None:
+    assert NAMED.allow(f"http://{HOST}", HOST, has_pages=True)
+    assert not NAMED.allow(f"http://{HOST}", HOST)
+    assert not NAMED.allow("http://evil.example.com", HOST, has_pages=True)
+
+
 HOSTILE = [
     "https://app.example.com.evil",
     "https://app.example.com.evil.com",
