@@ -13,7 +13,17 @@ from fairlead_gateway.settings import Settings
 
 OPEN: Final = frozenset(
     (
-        *("host", "prefix", "replica", "forwarded_allow_ips", "allowed_origins", "demo", "plugins", "insecure"),
+        *(
+            "host",
+            "admin_host",
+            "prefix",
+            "replica",
+            "forwarded_allow_ips",
+            "allowed_origins",
+            "demo",
+            "plugins",
+            "insecure",
+        ),
         *("jwt_algorithms", "jwt_audience", "jwt_issuer", "durable", "events", "forwarded_actions"),
         *("viewer_roles", "operator_roles", "admin_roles", "task_operator_roles"),
     )

@@ -39,6 +39,7 @@ async def test_the_figures_are_those_of_the_interface(dashboard: Dashboard, flee
                 await asyncio.sleep(0.1)
 
         assert (shown["active_users"], shown["active_sessions"], shown["total_session_connections"]) == (6, 1, 4)
+        assert await dashboard.text("nav a[aria-current=page]") == "Overview"
         assert await dashboard.text(".head .about") == "10 connections of 6 users on 3 replicas"
         assert dashboard.page.complaints == []
 

@@ -53,7 +53,7 @@ export function Shell() {
           <${Icon} name=${isMenuOpen ? "close" : "menu"} />
         </button>
         <div id="menu">
-          <${Navigation} screen=${screen} />
+          <${Navigation} screen=${screen in SCREENS ? screen : "overview"} />
           <${Who} help=${() => setHelp(true)} />
         </div>
       </header>

@@ -6,7 +6,8 @@ import { cell } from "./cell.js";
 
 /** @returns {Place} */
 function parse() {
-  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  // Anything else behind the # names no screen, a token for instance.
+  const [path, query = ""] = location.hash.startsWith("#/") ? location.hash.slice(2).split("?") : [""];
   const [screen = "", id = ""] = path.split("/");
   return { screen: screen || "overview", id: decoded(id), query: Object.fromEntries(new URLSearchParams(query)) };
 }
