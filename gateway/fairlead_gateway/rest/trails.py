@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, TypeVar
 
 from pydantic import StringConstraints
 
 from fairlead import audit, history
+from fairlead.codec import from_json, to_json
 from fairlead.entries import LATEST, Fields, backwards, entries
+from fairlead.errors import InvalidJson
 from fairlead.presence import Query
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.api import Api
@@ -88,14 +90,33 @@ async def list_history(asked: Asked[OfUser, Nothing]) -> Page[PastConnection]:
 
 
 async def list_audit(asked: Asked[PagedEntries, Nothing]) -> Page[Audited]:
-    """Who was asked and who answered, whom administrators disconnected, and the like; the latest first."""
+    """
+    Who was asked and who answered, whom administrators disconnected, and the like; the latest first.
+
+    What was written with an answer is told to operators alone.
+    """
 
     def read(id: str, fields: Fields) -> Audited | None:
         one = audit.record(fields)
         at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=min(int(id.partition("-")[0]), _END_OF_TIME_MS))
-        return None if one is None else Audited(id=id, at=at, event=one.event, by=one.by, facts=one.facts)
+        if one is None:
+            return None
+        facts = one.facts if asked.rank >= Rank.OPERATOR else _without_words(one.facts)
+        return Audited(id=id, at=at, event=one.event, by=one.by, facts=facts)
 
     return await _page(asked.api, asked.api.replica.names.audit, asked.params, read, asked.params.limit + 1)
+
+
+def _without_words(facts: Mapping[str, str]) -> dict[str, str]:
+    """What viewers are told: how somebody decided, and not what was written with it (as `shown.Answer`)."""
+    told = {name: value for name, value in facts.items() if name != "decision"}
+    try:
+        decision = from_json(facts.get("decision", ""))
+    except InvalidJson:
+        return told
+    if isinstance(decision, dict):
+        told["decision"] = to_json({name: decision.get(name) for name in ("proceed", "choice")}).decode()
+    return told
 
 
 async def _page(
