@@ -24,7 +24,14 @@ async def patiently(asked: Asked[Any, Any], work: Coroutine[Any, Any, Found]) ->
     What *work* comes to; None when the replica is about to leave, so that another one is to be asked.
 
     :raises ClientDisconnect: nobody waits for it any more.
+    :raises TokenRejected: the caller's token was revoked meanwhile.
     """
+    found = await _worked(asked, work)
+    asked.api.replica.revoked.known.check(asked.identity)
+    return found
+
+
+async def _worked(asked: Asked[Any, Any], work: Coroutine[Any, Any, Found]) -> Found | None:
     working = asyncio.ensure_future(work)
     left = asyncio.ensure_future(asked.left())
     leaves = asyncio.ensure_future(asked.api.leaves())
