@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -66,7 +65,7 @@ async def close(replica: Replica, about: Mapping[str, Any]) -> Mapping[str, Any]
             _write_down(replica, one, closing)
             closed.append(one)
         if number % TOGETHER == 0:
-            await asyncio.sleep(0)
+            await replica.turns.next()
     named = [{"connection_id": one.id, "user_id": one.user_id, "replica": replica.id} for one in closed[:NAMED]]
     return {"closed": named, "count": len(closed)}
 

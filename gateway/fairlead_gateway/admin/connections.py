@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,7 +83,7 @@ async def connections(replica: Replica, about: Mapping[str, Any]) -> Mapping[str
             work += SHOWING
         if work >= SLICE:
             work = 0
-            await asyncio.sleep(0)
+            await replica.turns.next()
     return {"connections": found, "is_all": True}
 
 

@@ -21,6 +21,12 @@ log = structlog.get_logger(__name__)
 ANSWER_SECONDS: Final = 2.0
 """How long replicas may take to answer, unless the question says otherwise."""
 
+ANSWERING: Final = 500
+"""Questions that a replica works at, at most; it is silent about more."""
+
+ANSWERING_SECONDS: Final = 15.0
+"""How long it works at one of them; nobody waits for longer."""
+
 Found: TypeAlias = Mapping[str, Any]
 
 Answer: TypeAlias = Callable[[Replica, Mapping[str, Any]], Awaitable[Found]]
@@ -74,6 +80,7 @@ class Surveys:
         self._replica = replica
         self._answers = answers
         self._asked: dict[str, _Asked] = {}
+        self._answering = 0
 
     @property
     def channels(self) -> tuple[str, str]:
@@ -114,14 +121,26 @@ class Surveys:
     def obey(self, order: SurveyOrder) -> None:
         """Another replica, or this one, asks; what this one has never heard of it does not answer."""
         answer = self._answers.get(order.what)
-        if answer is not None:
-            self._replica.tasks.start(self._tell(order, answer), name=f"survey {order.what}")
+        if answer is None:
+            return
+        if self._answering == ANSWERING:
+            log.info("survey not answered", about=order.what, why="too many are asked at once")
+            return
+        self._answering += 1
+        task = self._replica.tasks.start(self._tell(order, answer), name=f"survey {order.what}")
+        task.add_done_callback(self._told)
+
+    def _told(self, _: asyncio.Task[None]) -> None:
+        self._answering -= 1
 
     async def _tell(self, order: SurveyOrder, answer: Answer) -> None:
         try:
-            found = await answer(self._replica, order.about)
+            async with asyncio.timeout(ANSWERING_SECONDS):
+                found = await answer(self._replica, order.about)
             said = finding(Finding(order.id, self._replica.id, found))
             await self._replica.publisher.publish(order.to, said, durable=False)
+        except TimeoutError:
+            log.info("survey not answered", about=order.what, why="it took too long")
         except Unavailable as error:
             log.info("survey not answered", about=order.what, why=error.message)
         except FairleadError as error:

@@ -36,6 +36,7 @@ from fairlead_gateway.sessions.live.watches import Watches
 from fairlead_gateway.sessions.monitors import Monitors
 from fairlead_gateway.sessions.sounding import Soundings
 from fairlead_gateway.sessions.tasks import Tasks
+from fairlead_gateway.sessions.turns import Turns
 from fairlead_gateway.sessions.voice import Voice
 from fairlead_gateway.settings import Settings
 from fairlead_gateway.spans import Spans
@@ -88,6 +89,8 @@ class Replica:
     """By loop second."""
     expiries: Wheel[Connection] = field(default_factory=Wheel)
     """By Unix second."""
+    turns: Turns = field(default_factory=Turns)
+    """Where work pauses that looks at many connections, or ends them."""
     soundings: Soundings = field(default_factory=Soundings)
     quiet: set[Connection] = field(default_factory=set)
     """Connections that have not been heard of within their heartbeat, and are not dead yet."""

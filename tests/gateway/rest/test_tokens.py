@@ -16,7 +16,9 @@ from fairlead_gateway.access.minting import Wish, mint
 from fairlead_gateway.edge.guest import _vouched_for
 from fairlead_gateway.rest.route import Row
 from fairlead_gateway.rest.table import ROWS
+from fairlead_gateway.sessions import revoking
 from fairlead_gateway.sessions.opening import Place
+from tests.gateway.patience import until
 from tests.gateway.rest.calling import calling
 from tests.gateway.running import Gateway, new_user
 from tests.support.replica import SECRET, token
@@ -75,6 +77,34 @@ async def _let_in(gateway: Gateway, user: str) -> bool:
         except ConnectionClosed:
             await asyncio.sleep(0.1)
     return False
+
+
+async def test_who_has_more_connections_than_are_closed_in_a_row_loses_all_of_them(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revoking, "TOGETHER", 2)
+    user = new_user()
+    clients = [await gateway.connect(bearer=issued_ago(user)) for _ in range(5)]
+
+    assert (await revoke(gateway, user_id=user))["closed"] == 5
+    assert [(await client.closed())[0] for client in clients] == [4401] * 5
+
+
+async def test_who_waits_for_an_answer_with_a_token_that_is_revoked_does_not_get_it(gateway: Gateway) -> None:
+    user = new_user()
+    bearer, own = issued_ago(user), token(user)
+    async with calling(gateway, "operator") as operator:
+        question = (await operator.post("/confirmations", {"responders": [user], "message": "?"}))["callback_id"]
+    async with calling(gateway, bearer=bearer) as stolen, calling(gateway, bearer=own) as caller:
+        waits = gateway.manager._parts._replies._waiting
+        before = len(waits)
+        waiting = asyncio.create_task(stolen.refused("GET", f"/confirmations/{question}", wait=20))
+        await until(lambda: len(waits) > before)
+
+        await revoke(gateway, token_id=token_id(bearer))
+        await caller.post(f"/confirmations/{question}/answer", {"proceed": True})
+
+        assert await asyncio.wait_for(waiting, 5) == (401, "unauthorized")
 
 
 async def test_a_revoked_token_opens_nothing(gateway: Gateway) -> None:
