@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -37,6 +37,9 @@ PAGE: Final = 1000
 
 MAX_REVOCATIONS: Final = 200_000
 """More at once are refused, since every replica holds all of them in memory."""
+
+END_OF_TIME: Final = 253_402_300_799.0
+"""Unix seconds in which the year 9999 ends; nothing that can be told is later."""
 
 REMEMBERED: Final = 256
 """Revocations of which it is known for a minute how many connections they ended here."""
@@ -112,8 +115,8 @@ class RevocationList:
         async with asking_redis():
             ((seconds, micros),) = await self._shards.ask(("TIME",))
         at = int(seconds) + int(micros) / 1_000_000
-        before = 0.0 if token_id else at if before is None else before
-        until = at + self._kept_seconds if until is None else until
+        before = 0.0 if token_id else at if before is None else max(before, 0.0)
+        until = min(at + self._kept_seconds if until is None else until, END_OF_TIME)
         if until <= max(at, before):
             raise InvalidMessage("expires_at is to come, and later than before: when the tokens have ended themselves")
         revocation = Revocation(uuid7(), token_id, user_id, before, until, at, by)
@@ -145,9 +148,12 @@ class RevocationList:
     # -- inside ----------------------------------------------------------------------------------
 
     async def _read_all(self, now: float) -> None:
-        found = await self._read("-")
-        self._anchor = None
-        self._take(found, now)
+        # Until it is done nothing else will do; and who has very many takes them page by page, not all at once.
+        self._anchor, self._tidy_at = None, 0.0
+        found: list[Entry] = []
+        async for some in self._pages("-"):
+            self._take(some, now)
+            found += some
         self.was_read = True
         self._tidy_at = now + TIDY_SECONDS * random.uniform(0.8, 1.2)
         held = {entry.revocation.id for entry in found}
@@ -172,13 +178,16 @@ class RevocationList:
             self._tidy_at = 0.0
 
     async def _read(self, first: str) -> list[Entry]:
-        """Everything from the place *first* on; what makes no sense is left out."""
-        entries: list[Entry] = []
+        """Everything from the place *first* on."""
+        return [entry async for some in self._pages(first) for entry in some]
+
+    async def _pages(self, first: str) -> AsyncIterator[list[Entry]]:
+        """As `_read`, as it comes; what makes no sense is left out."""
         while True:
             reply = await self._ask("XRANGE", self._key, first, "+", "COUNT", PAGE)
-            entries += [entry for place, fields in reply if (entry := _entry(place, fields)) is not None]
+            yield [entry for place, fields in reply if (entry := _entry(place, fields)) is not None]
             if len(reply) < PAGE:
-                return entries
+                return
             first = f"({reply[-1][0].decode()}"
 
     def _take(self, found: Sequence[Entry], now: float) -> None:
@@ -224,4 +233,6 @@ def _entry(place: bytes, fields: Any) -> Entry | None:
     except (ValueError, LookupError):
         log.warning("a revocation that nobody of ours wrote", place=place)
         return None
-    return Entry(place.decode(), one) if one.id and bool(one.token_id) != bool(one.user_id) else None
+    is_one = one.id and bool(one.token_id) != bool(one.user_id)
+    is_timed = all(0 <= moment <= END_OF_TIME for moment in (one.before, one.until, one.at))
+    return Entry(place.decode(), one) if is_one and is_timed else None

@@ -74,6 +74,36 @@ async def test_it_goes_on_for_as_long_as_was_said_or_is_usual(one: Reader) -> No
             await one.revoke(user_id="ada", before=before, until=until, by="root")
 
 
+@pytest.mark.parametrize("until", [253_402_300_799.0, 253_402_351_199.0], ids=["the last moment", "beyond it"])
+async def test_what_is_never_to_end_ends_with_the_years_that_can_be_told(
+    one: Reader, other: Reader, until: float
+) -> None:
+    found = await one.revoke(user_id="ada", until=until, before=-1e9, by="root")
+    await other.look()
+
+    assert (found.until, found.before) == (253_402_300_799.0, 0.0)
+    assert one.ids == other.ids == {found.id}
+
+
+async def test_a_list_of_many_counts_from_its_first_page_on(
+    one: Reader, other: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revoked, "PAGE", 4)
+    for number in range(12):
+        await one.revoke(token_id=f"jti-{number}", by="root")
+    known: list[int] = []
+    ask = other._ask
+
+    async def seen(*command: str | int) -> object:
+        known.append(len(other.known))
+        return await ask(*command)
+
+    other._ask = seen  # type: ignore[method-assign]
+    await other.look()
+
+    assert known[:4] == [0, 4, 8, 12]
+
+
 async def test_a_reader_asks_for_no_more_than_what_is_new(one: Reader, other: Reader, redis: Redis) -> None:
     for number in range(50):
         await one.revoke(token_id=f"jti-{number}", by="root")
@@ -160,7 +190,10 @@ async def test_what_has_ended_is_taken_out_and_is_no_loss(
 
 async def test_what_nobody_of_ours_wrote_is_left_out(one: Reader, redis: Redis, names: Names) -> None:
     real = await one.revoke(token_id="jti", by="root")
-    for foreign in ({"x": "y"}, {**_fields(real), "until": "soon"}, {**_fields(real), "id": "z", "user_id": "ada"}):
+    timeless = [{**_fields(real), "id": "z", name: "1e300"} for name in ("until", "before", "at")]
+    endless = [{**_fields(real), "id": "z", name: "inf"} for name in ("until", "before", "at")]
+    strange = [{"x": "y"}, {**_fields(real), "until": "soon"}, {**_fields(real), "id": "z", "user_id": "ada"}]
+    for foreign in (*strange, *timeless, *endless):
         await redis.xadd(names.revoked, foreign)
 
     await one.look()
