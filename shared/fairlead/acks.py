@@ -138,9 +138,14 @@ def _way(replies: list[Any]) -> Way | None:
     if state is None:
         return None
     if state == b"delivered":
-        return Way("delivered", _acknowledger(by or b""), int(at or 0), int(deadline))
-    is_over = int(seconds) * 1000 + int(micros) // 1000 >= int(deadline)
-    return Way("expired" if is_over or state == b"expired" else "pending", None, 0, int(deadline))
+        return Way("delivered", _acknowledger(by or b""), _ms(at), _ms(deadline))
+    is_over = int(seconds) * 1000 + int(micros) // 1000 >= _ms(deadline)
+    return Way("expired" if is_over or state == b"expired" else "pending", None, 0, _ms(deadline))
+
+
+def _ms(text: bytes | None) -> int:
+    """A time of Redis in ms; 0 for what is none."""
+    return int(text) if text and text.isdigit() and len(text) < 15 else 0
 
 
 def _acknowledger(by: bytes) -> Acknowledger | None:

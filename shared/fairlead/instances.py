@@ -141,9 +141,9 @@ def standing(names: Names, instance_name: str) -> Query[Standing]:
 
     def read(replies: list[Any]) -> Standing:
         found = {b"run": b"", b"document": b"{}", b"folded": b"0", b"version": b"0", **dict(pairs(replies[0]))}
-        patches = sorted((int(field), patch) for field, patch in found.items() if field.isdigit())
+        patches = sorted((int(field), patch) for field, patch in found.items() if _is_version(field))
         folded, version = found[b"folded"], found[b"version"]
-        if not (folded.isdigit() and version.isdigit()) or int(version) != int(folded) + len(patches):
+        if not (_is_version(folded) and _is_version(version)) or int(version) != int(folded) + len(patches):
             raise _damaged(instance_name)
         return Standing(
             instance_name,
@@ -155,6 +155,10 @@ def standing(names: Names, instance_name: str) -> Query[Standing]:
         )
 
     return Query([("HGETALL", names.instance_state(instance_name))], read)
+
+
+def _is_version(text: bytes) -> bool:
+    return text.isdigit() and len(text) < 20
 
 
 def fold(names: Names, before: Standing) -> Call:

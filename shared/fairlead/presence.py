@@ -62,7 +62,7 @@ def revoke_session(names: Names, session_id: str, user_ids: Iterable[str]) -> Qu
 def online_users(names: Names) -> Query[set[str]]:
     """Users with at least one connection."""
     commands = _online("SMEMBERS", names, range(PARTITIONS))
-    return Query(commands, lambda sets: {user.decode() for users in sets for user in users})
+    return Query(commands, lambda sets: set(_texts(sets)))
 
 
 def online_count(names: Names) -> Query[int]:
@@ -93,7 +93,7 @@ def online_part(names: Names, cursor: str, counts: Sequence[int], limit: int) ->
         until += 1
     after = str(until) if until < PARTITIONS else ""
     commands = _online("SMEMBERS", names, range(first, until))
-    return Query(commands, lambda sets: OnlinePage(sorted(user.decode() for users in sets for user in users), after))
+    return Query(commands, lambda sets: OnlinePage(sorted(_texts(sets)), after))
 
 
 def last_seen(names: Names, user_id: str) -> Query[datetime | None]:
@@ -148,6 +148,10 @@ def _online(verb: str, names: Names, partitions: Iterable[int]) -> list[tuple[st
     return [(verb, names.online(partition)) for partition in partitions]
 
 
+def _texts(sets: Iterable[Iterable[bytes]]) -> Iterable[str]:
+    return (user.decode(errors="replace") for users in sets for user in users)
+
+
 def _first(cursor: str) -> int:
     """The partition that *cursor* names."""
     if not cursor:
@@ -185,7 +189,7 @@ def _present(stay: Callable[[bytes, bytes], Stay | None], replies: list[Any]) ->
 def _alive(leases: Any, time: Sequence[Any]) -> frozenset[str]:
     seconds, micros = time
     now_ms = int(seconds) * 1000 + int(micros) / 1000
-    return frozenset(replica.decode() for replica, until in pairs(leases) if float(until) > now_ms)
+    return frozenset(replica.decode(errors="replace") for replica, until in pairs(leases) if float(until) > now_ms)
 
 
 def _facts(replies: list[Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, cast, get_args
 
 from fairlead.codec import bounded, from_json, to_json
-from fairlead.errors import InvalidMessage
+from fairlead.errors import InvalidJson, InvalidMessage
 
 TaskStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
 
@@ -54,11 +54,16 @@ class Task:
 
 
 def held_task(task_id: str, reply: Any) -> Task | None:
-    """The task in the hash that Redis holds; None where there is none."""
+    """The task in the hash that Redis holds; None where there is none, or none of ours."""
     pairs = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
-    held = {key.decode(): value for key, value in pairs}
-    if not held:
+    held = {key.decode(errors="replace"): value for key, value in pairs}
+    try:
+        return _task(task_id, held) if held else None
+    except (InvalidJson, ValueError, TypeError, KeyError, OverflowError):
         return None
+
+
+def _task(task_id: str, held: Mapping[str, bytes]) -> Task:
     facts: dict[str, Any] = {key: from_json(value) for key, value in held.items() if not key.startswith("@")}
     own = {key: facts.pop(key) for key in (*_KNOWN, "cancelled_by") if key in facts}
     return Task(

@@ -15,12 +15,12 @@ from fairlead_gateway.sessions.replica import Replica
 async def trace(replica: Replica, about: Mapping[str, Any]) -> Found:
     """The stations here of the message with an id, which others may know to stand at some places."""
     id, places = about.get("id"), about.get("places")
-    known = [
-        At(channel, offset, epoch)
-        for channel, offset, epoch in (places if isinstance(places, list) else ())
-        if isinstance(channel, str) and isinstance(offset, int) and isinstance(epoch, str)
-    ]
-    return {"steps": replica.trail.of(id, known[:MOST_PLACES]) if isinstance(id, str) else []}
+    known: list[At] = []
+    for place in places[:MOST_PLACES] if isinstance(places, list) else ():
+        match place:
+            case [str(channel), int(offset), str(epoch)]:
+                known.append(At(channel, offset, epoch))
+    return {"steps": replica.trail.of(id, known) if isinstance(id, str) else []}
 
 
 ANSWERS: Final[Mapping[str, Answer]] = {

@@ -14,6 +14,9 @@ from fairlead_gateway.monitor.histograms import BUCKETS, percentiles
 COLUMNS: Final = (*TEN, *(name for name in COUNTED if name not in TEN))
 """The figures of a sample, in the order in which they are written; new ones go to the end."""
 
+_NEVER_MS: Final = 10**14
+"""A time that no clock of ours will show."""
+
 
 class Sample(NamedTuple):
     """What the fleet had and had counted."""
@@ -41,7 +44,7 @@ def parsed(data: bytes) -> Sample | None:
     """The sample in *data*; None for what nobody of ours wrote."""
     try:
         match orjson.loads(data):
-            case {"at": int(at_ms), "figures": list(figures), **others}:
+            case {"at": int(at_ms), "figures": list(figures), **others} if 0 <= at_ms < _NEVER_MS:
                 counts = {name: _padded(others.get(name, [])) for name in MEASURED}
                 return Sample(at_ms, dict(zip(COLUMNS, _numbers(figures), strict=False)), counts)
     except (ValueError, TypeError, OverflowError):

@@ -42,6 +42,10 @@ LIMITS: Final = (
 )
 
 
+_NEVER: Final = 1e11
+"""Unix seconds that no clock of ours will show."""
+
+
 class Trace(NamedTuple):
     """The steps of one message, the earliest first; those without a time last."""
 
@@ -78,10 +82,11 @@ def _told(found: Mapping[str, Found]) -> list[Step]:
     """What replicas say; what makes no sense is left out."""
     steps: list[Step] = []
     for replica, answer in found.items():
-        for step in answer.get("steps", ()):
+        some = answer.get("steps")
+        for step in some if isinstance(some, list) else ():
             match step:
-                case {"at": float() | int(), "station": str(station), "channel": str()} if station in STATIONS:
-                    steps.append({**step, "replica": replica})
+                case {"at": float() | int() as at, "station": str(station), "channel": str()} if station in STATIONS:
+                    steps.append({**step, "at": at if is_moment(at) else None, "replica": replica})
     return steps
 
 
@@ -128,13 +133,20 @@ async def _waiting(replica: Replica, id: str) -> list[Step]:
             continue
         if parcel.envelope.id == id:
             at = int(entry_id.partition(b"-")[0]) / 1000
-            steps.append({"at": at, "station": "waiting", "channel": parcel.channel, "bytes": len(values[b"message"])})
+            facts = {"channel": parcel.channel, "bytes": len(values[b"message"])}
+            steps.append({"at": at if is_moment(at) else None, "station": "waiting", **facts})
     return steps
 
 
 def _seconds(timestamp: Any) -> float | None:
     """A time as messages carry it, in Unix seconds; publishers may have put anything there."""
     try:
-        return datetime.fromisoformat(timestamp).timestamp()
+        seconds = datetime.fromisoformat(timestamp).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
+    return seconds if is_moment(seconds) else None
+
+
+def is_moment(seconds: float) -> bool:
+    """Whether it is a time (Unix seconds) that can be told."""
+    return 0 <= seconds < _NEVER

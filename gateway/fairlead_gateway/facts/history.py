@@ -50,7 +50,7 @@ class History:
         :raises Unavailable: Redis cannot be reached.
         """
         top = await self._lane.call("HGET", self._names.meta(channel), "o")
-        return int(top) if top is not None and top.isdigit() else 0
+        return int(top) if top is not None and top.isdigit() and len(top) < 20 else 0
 
     async def frame(self, channel: str, message_id: str) -> dict[str, Any] | None:
         """

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fairlead.errors import InvalidMessage
+from fairlead.names import is_id
 from fairlead_gateway.facts.lane import Lane
 
 
@@ -42,7 +43,8 @@ async def page(lane: Lane, keys: Sequence[str], cursor: str, limit: int) -> Page
     for number, reply in zip(numbers, replies, strict=True):
         if len(members) == limit:
             return Page(members, f"{number}")
-        found = sorted(name.decode() for name in reply)
+        # What is no id is none of ours.
+        found = sorted(filter(is_id, (name.decode(errors="replace") for name in reply)))
         if number == start.number:
             found = [name for name in found if name > start.after]
         some = found[: limit - len(members)]

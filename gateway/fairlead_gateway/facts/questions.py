@@ -87,7 +87,7 @@ class Questions:
     async def open_of(self, channels: Sequence[str]) -> list[Standing]:
         """Questions that users or roles have yet to answer, the most urgent first, as they stand now."""
         lists = await asyncio.gather(*(self._lane.call("ZRANGE", self._names.asks(to), 0, -1) for to in channels))
-        found = await self.looked_at([id_.decode() for ids in lists for id_ in ids])
+        found = await self.looked_at([id_.decode(errors="replace") for ids in lists for id_ in ids])
         found = [one for one in found if one.asked and one.state == "pending" and not set(one.to).isdisjoint(channels)]
         return sorted(found, key=lambda one: one.deadline)
 

@@ -39,6 +39,9 @@ LOST_SECONDS: Final = 300
 SAMPLES: Final = 3600
 """Samples kept, one a second; Redis drops them a hundred at a time."""
 
+_MOST: Final = 2**53
+"""What is said to be more is no figure of ours: whoever reads JSON may know none greater."""
+
 _REPEAT: Final = 10
 """With every so many reports everything is written, whatever has changed."""
 
@@ -212,7 +215,7 @@ def summed(reply: Sequence[Any]) -> Sums:
             for field, value in own.items():
                 counters[field] = counters.get(field, 0) + value - folded.get(field, 0)
         left = float(lease) - now
-        replicas[name.decode()] = Said(left > 0, max(left, 0.0), folded_flat is None, own, gauges)
+        replicas[name.decode(errors="replace")] = Said(left > 0, max(left, 0.0), folded_flat is None, own, gauges)
     return Sums(now, counters, replicas)
 
 
@@ -224,6 +227,8 @@ def _apart(flat: Sequence[bytes]) -> tuple[dict[str, int], dict[str, int]]:
         try:
             name, number = field.decode(), int(value)
         except ValueError:
+            continue
+        if not 0 <= number <= _MOST:
             continue
         if name.startswith(GAUGE):
             gauges[name[len(GAUGE) :]] = number

@@ -9,7 +9,7 @@ from typing import Final
 
 from fairlead import presence
 from fairlead.errors import InvalidMessage
-from fairlead.names import PARTITIONS, channel
+from fairlead.names import PARTITIONS, channel, is_id
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.rest.route import Asked, Id, Nothing, Page, Paged, Params, Rows, View, row
@@ -100,7 +100,8 @@ async def _some(lane: Lane, key: Callable[[int], str], page: Paged) -> tuple[lis
     found: list[tuple[int, str]] = []
     for each, count in enumerate(counts, partition):
         if count:
-            members = sorted(member.decode() for member in await lane.call("SMEMBERS", key(each)))
+            names = (member.decode(errors="replace") for member in await lane.call("SMEMBERS", key(each)))
+            members = sorted(name for name in names if is_id(name))
             found += [(each, member) for member in members if each > partition or member > last]
         if len(found) > page.limit:
             break

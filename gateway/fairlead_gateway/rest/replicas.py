@@ -44,7 +44,7 @@ def _replica(name: str, said: Said, facts: dict[str, str]) -> Replica:
     return Replica(
         replica=name,
         host=facts.get("host", ""),
-        port=int(port) if port.isdecimal() else 0,
+        port=int(port) if port.isdecimal() and len(port) <= 5 else 0,
         version=facts.get("version", ""),
         started_at=_moment(facts.get("started_at", "")),
         connections=said.gauges.get("total_connections", 0) if said.is_alive else 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from fairlead.errors import Forbidden, InvalidMessage, NotFound
 from fairlead.sent import Sent
@@ -79,7 +79,7 @@ class Cancelled(View):
 async def list_tasks(asked: Asked[Paged, Nothing]) -> Page[Task]:
     """List the tasks of the fleet that have not ended."""
     found, cursor = await asked.api.replica.task_states.going_on(asked.params.cursor, asked.params.limit)
-    return Page(items=[_view(task) for task in found], cursor=cursor)
+    return Page(items=[view for task in found if (view := _view(task)) is not None], cursor=cursor)
 
 
 async def get_task(asked: Asked[ById, Nothing]) -> Task:
@@ -88,9 +88,10 @@ async def get_task(asked: Asked[ById, Nothing]) -> Task:
     if asked.rank < Rank.VIEWER and not await replica.authorizer.allows(asked.identity, "subscribe", task_channel(id)):
         raise Forbidden("this task is none of yours, and you were not named to watch it")
     task = await replica.task_states.ask(id)
-    if task is None:
+    view = None if task is None else _view(task)
+    if view is None:
         raise NotFound("there is no such task, or not any more")
-    return _view(task)
+    return view
 
 
 async def update_task(asked: Asked[ById, Update]) -> Changed:
@@ -117,10 +118,13 @@ async def cancel_task(asked: Asked[ById, Nothing]) -> Cancelled:
     return Cancelled(task_id=id, status="cancelled", version=sent.version, duplicate=sent.duplicate)
 
 
-def _view(task: Held) -> Task:
-    return Task(
-        task_id=task.id, watchers=list(task.watchers), extra=dict(task.extra), **{n: getattr(task, n) for n in _ALIKE}
-    )
+def _view(task: Held) -> Task | None:
+    """*task* as it is shown; None for one whose fields nobody of ours wrote."""
+    facts = {name: getattr(task, name) for name in _ALIKE}
+    try:
+        return Task(task_id=task.id, watchers=list(task.watchers), extra=dict(task.extra), **facts)
+    except ValidationError:
+        return None
 
 
 _ALIKE: Final = tuple(name for name in Task.model_fields if name not in ("task_id", "watchers", "extra"))

@@ -187,6 +187,20 @@ async def test_samples_are_found_by_their_time_each_once(lane: Lane, redis: Redi
     assert found == [b"1", b"5", b"6"]
 
 
+async def test_what_is_no_figure_of_ours_keeps_nothing_else_from_the_totals(
+    lane: Lane, redis: Redis, names: Names
+) -> None:
+    statistics = Statistics(lane, names, "r1")
+    await statistics.report({"errors": 1, "messages_sent": 2})
+    forged = {"messages_received": "9" * 40, "a": "-1", "b": "nan", "c": "inf", "d": "", "e": "0x7g", b"\xff": "x"}
+    await redis.hset(names.stats_of("r1")[0], mapping=forged)  # type: ignore[arg-type]
+
+    await statistics.inherit("r1")
+
+    assert await redis.hgetall(names.stats) == {b"errors": b"1", b"messages_sent": b"2"}
+    assert await redis.zscore(names.stats_known, "r1") is None
+
+
 async def test_what_is_folded_is_kept_for_a_day(lane: Lane, redis: Redis, names: Names) -> None:
     statistics = Statistics(lane, names, "r1")
     await statistics.report({"errors": 1})

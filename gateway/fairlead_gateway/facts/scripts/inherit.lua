@@ -21,7 +21,9 @@ for i = 1, #counted, 2 do
     -- What it still held has ended with it.
     value = math.max(value, tonumber(opened))
   end
-  if string.sub(field, 1, 1) ~= '@' and value and value ~= (before[field] or 0) then
+  -- What is no figure of ours could not be added to the totals.
+  local is_figure = value and value >= 0 and value <= 2 ^ 53 and string.sub(field, 1, 1) ~= '@'
+  if is_figure and value ~= (before[field] or 0) then
     redis.call('HINCRBY', KEYS[3], field, string.format('%.0f', value - (before[field] or 0)))
     redis.call('HSET', KEYS[2], field, string.format('%.0f', value))
     new = new + 1
