@@ -35,6 +35,10 @@ class Waiting(ById):
     wait: float = Field(0.0, ge=0, le=MAX_SECONDS)
     """Seconds; the answer comes as soon as it is over, or when the client is to ask again."""
 
+    @property
+    def patience(self) -> float:
+        return self.wait
+
 
 class Listed(Paged):
     """Questions that wait for an answer."""

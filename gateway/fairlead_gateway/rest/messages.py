@@ -42,6 +42,10 @@ class Saying(Body):
     ack_timeout: float = Field(5.0, gt=0, le=MAX_SECONDS)
     """Seconds to wait for the first acknowledgement."""
 
+    @property
+    def patience(self) -> float:
+        return self.ack_timeout if self.requires_ack else 0.0
+
 
 class Patching(Body):
     """A change of an instance's document."""

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from fairlead.codec import from_json
-from fairlead.errors import FairleadError, Forbidden, InvalidMessage, Unauthorized
+from fairlead.errors import FairleadError, Forbidden, InvalidMessage, Unauthorized, Unavailable
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.access.roles import rank_of
 from fairlead_gateway.rest.api import Api
@@ -22,6 +22,9 @@ from fairlead_gateway.rest.problems import Refused, problem, problem_of
 from fairlead_gateway.rest.route import Asked, Body, Nothing, Params, Row
 
 log = structlog.get_logger(__name__)
+
+WORK_SECONDS: Final = 8.0
+"""How long anybody is served, beside what he wants to wait for; a Redis that hangs is given up earlier by each step."""
 
 MAX_QUERY_BYTES: Final = 8192
 
@@ -35,7 +38,11 @@ LARGE: Final = 64 * 1024
 async def serve(api: Api, row: Row, request: Request, intake: Intake) -> Response:
     """Answer *request*, which is for *row*."""
     try:
-        return response(row.status, await row.do(await _asked(api, row, request, intake)))
+        asked = await _asked(api, row, request, intake)
+        async with asyncio.timeout(WORK_SECONDS + asked.params.patience + asked.body.patience):
+            return response(row.status, await row.do(asked))
+    except TimeoutError:
+        return problem_of(Unavailable(f"it took longer than {WORK_SECONDS:g} s: Redis may not answer; try again"))
     except FairleadError as error:
         return problem_of(error)
     except Refused as refused:

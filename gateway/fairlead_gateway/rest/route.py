@@ -40,11 +40,21 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @property
+    def patience(self) -> float:
+        """Seconds that the caller wants to wait for something, beyond what the work takes."""
+        return 0.0
+
 
 class Body(BaseModel):
     """What a request says in JSON."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    def patience(self) -> float:
+        """As that of `Params`."""
+        return 0.0
 
 
 class View(BaseModel):

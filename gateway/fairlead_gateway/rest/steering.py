@@ -75,6 +75,10 @@ class PingUser(Params):
     timeout: float = Field(2.0, ge=0.1, le=MAX_PING_SECONDS)
     """Seconds that a connection may take to answer."""
 
+    @property
+    def patience(self) -> float:
+        return self.timeout
+
 
 class Pong(View):
     """What came of the ping to one connection."""

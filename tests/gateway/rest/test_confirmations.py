@@ -284,7 +284,10 @@ async def test_what_was_written_is_for_operators(gateway: Gateway) -> None:
         facts = [entry["facts"] for entry in entries if entry["event"] == "answered"]
         (decided[role],) = [fact["decision"] for fact in facts if fact["question"] == split(callback_id)[0]]
 
-    assert (json.loads(decided["viewer"]), "psst" in decided["operator"]) == ({"proceed": True, "choice": "proceed"}, True)
+    assert (json.loads(decided["viewer"]), "psst" in decided["operator"]) == (
+        {"proceed": True, "choice": "proceed"},
+        True,
+    )
     assert [(told[role]["feedback"], told[role]["content"]) for role in told] == [
         (None, None),
         (None, None),
