@@ -37,6 +37,9 @@ DEPTHS_SECONDS: Final = 10.0
 
 TELL: Final = {True: "firing", False: "resolved"}
 
+_NEVER_MS: Final = 10**14
+"""A time that no clock of ours will show."""
+
 Alert = Mapping[str, Any]
 """As operators see it: ``id, rule, severity, replica, value, threshold, message, since, until, state``."""
 
@@ -132,7 +135,7 @@ class Alarm:
             if watch is not None and watch.is_firing and (rule := by_name.get(name)) is not None
         ]
         firing.sort(key=lambda alert: str(alert["since"]), reverse=True)
-        return [*firing, *(orjson.loads(one) for one in reversed(past))]
+        return [*firing, *(alert for one in reversed(past) if (alert := _past(one)) is not None)]
 
     # -- what Redis knows ----------------------------------------------------------------------------
 
@@ -214,11 +217,26 @@ def _watch(raw: bytes) -> Watch | None:
     """What Redis has written down; None for what is not ours, and is written anew."""
     try:
         match orjson.loads(raw):
-            case {"id": str(id), "since": int(since), "value": float(value), "fired": int(fired), "calm": int(calm)}:
+            case {
+                "id": str(id),
+                "since": int(since),
+                "value": float(value),
+                "fired": int(fired),
+                "calm": int(calm),
+            } if all(0 <= ms < _NEVER_MS for ms in (since, fired, calm)):
                 return Watch(id, since, value, fired, calm)
     except orjson.JSONDecodeError:
         pass
     return None
+
+
+def _past(raw: bytes) -> Alert | None:
+    """An alert that is over; None for what nobody of ours wrote."""
+    try:
+        alert = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return alert if isinstance(alert, dict) and alert.get("state") == TELL[False] else None
 
 
 def _alert(rule: Rule, subject: str, watch: Watch, threshold: float, until_ms: int = 0) -> Alert:

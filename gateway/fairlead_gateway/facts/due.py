@@ -37,8 +37,9 @@ class Taken(NamedTuple):
     """A member that is due, and is ours until *lease*."""
 
     key: str
-    member: str
-    lease: str
+    member: bytes
+    """As it stands there: whoever may write to Redis may have put in anything."""
+    lease: bytes
 
 
 class Due:
@@ -116,12 +117,12 @@ class Due:
             if isinstance(error := answer.exception(), Unavailable):
                 away.append(error)
                 continue
-            flat = [word.decode() for word in answer.result()]
+            flat = answer.result()
             taken += [Taken(key, member, lease) for member, lease in zip(flat[::2], flat[1::2], strict=True)]
             if len(flat) == 2 * TOGETHER:
                 full.append(key)
         return taken, full, away
 
     async def _deal_with(self, taken: Taken, handle: Handle) -> None:
-        again = await handle(taken.member)
+        again = await handle(taken.member.decode(errors="replace"))
         await self._lane.run(_DONE, (taken.key,), (taken.member, taken.lease, "" if again is None else again))

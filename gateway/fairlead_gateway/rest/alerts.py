@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from fairlead_gateway.access.roles import Rank
+from fairlead_gateway.rest.findings import read
 from fairlead_gateway.rest.route import Asked, Moment, Nothing, Page, Params, Rows, View, row
 
 
@@ -35,7 +36,7 @@ class Alert(View):
 
 async def list_alerts(asked: Asked[OfState, Nothing]) -> Page[Alert]:
     """What fires, then what is over, the latest first; all on one page."""
-    found = [Alert.model_validate(one) for one in await asked.api.administration.alarms.alarm.alerts()]
+    found = read(Alert, {"alerts": await asked.api.administration.alarms.alarm.alerts()}, "alerts")
     return Page[Alert](items=[one for one in found if asked.params.state in (None, one.state)], cursor="")
 
 

@@ -1,4 +1,4 @@
-"""What replicas have answered to a survey, as views; it came through Redis, so that none of it is trusted."""
+"""What came through Redis, such as answers to a survey, as views: none of it is trusted."""
 
 from __future__ import annotations
 

@@ -122,6 +122,27 @@ async def test_what_was_delivered_meanwhile_is_not_delivered_again(lane: Lane, n
     assert web.requests == []
 
 
+@pytest.mark.parametrize(
+    ("id", "body"),
+    [
+        ("a-1:firing\r\nHost: elsewhere", json.dumps(ALERT)),
+        ("a-1:firing", "{"),
+        ("a-1:firing", "[]"),
+        ("a-1:firing", "{}"),
+        ("a-1:firing", json.dumps({**ALERT, "since": "yesterday"})),
+    ],
+)
+async def test_what_nobody_of_ours_put_down_is_not_told(
+    redis: Redis, lane: Lane, names: Names, web: Web, id: str, body: str
+) -> None:
+    await redis.hset(names.deliveries[1], id, body)
+
+    assert await webhook(lane, names, web).deliver(id) is None
+
+    assert web.requests == []
+    assert not await redis.exists(names.deliveries[1])
+
+
 async def test_without_a_secret_there_is_no_signature(redis: Redis, lane: Lane, names: Names, web: Web) -> None:
     await put_down(redis, names)
     await webhook(lane, names, web, secret="").deliver("a-1:firing")

@@ -53,6 +53,15 @@ async def test_what_is_due_is_handled_and_what_is_not_stays(redis: Redis, lane: 
     assert await redis.zrange(key, 0, -1) == [b"far"]
 
 
+async def test_what_is_no_text_holds_up_nobody_else_and_is_done_once(redis: Redis, lane: Lane, key: str) -> None:
+    noticed = Noticed()
+    await redis.zadd(key, {b"\xff\xfe": 1, "m": 2})
+
+    assert await Due(lane, [key]).sweep(noticed) == 2
+    assert noticed.members == ["\ufffd\ufffd", "m"]
+    assert await redis.zcard(key) == 0
+
+
 async def test_a_deadline_among_many_replicas_is_noticed_once(redis: Redis, lane: Lane, key: str) -> None:
     noticed = Noticed()
     sweepers = [asyncio.create_task(Due(lane, [key], beat_seconds=0.05).run(noticed)) for _ in range(3)]
