@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.client import connected
-from tests.support.replica import Replica, replicas
+from tests.support.replica import Replica, replicas, token
 from tests.support.rest import Rest, rest
 
 HELLO = {"type": "hello"}
@@ -149,3 +149,23 @@ async def _waits(replica: Replica) -> None:
     """Give a request the time to arrive: another one, made after it, has been answered."""
     async with rest(replica, "operator") as api:
         await api.get("/confirmations")
+
+
+async def test_a_replica_that_ends_breaks_off_what_goes_on_without_a_fault(redis_url: str, prefix: str) -> None:
+    head = "POST /api/v1/websocket/broadcast HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head += f"Authorization: Bearer {token('olga', role='operator')}\r\nContent-Length: 100\r\n\r\n{{"
+    with replicas(1, redis_url, prefix) as (replica,):
+        sockets = [await asyncio.open_connection(replica.host, replica.port) for _ in range(5)]
+        for _, writer in sockets:
+            writer.write(head.encode())
+            await writer.drain()
+        async with rest(replica, "operator") as api:
+            await api.get("/stats")
+
+        assert await asyncio.to_thread(replica.stop) == 0
+        answers = [await asyncio.wait_for(reader.read(), 5) for reader, _ in sockets]
+        for _, writer in sockets:
+            writer.close()
+
+        assert [answer.split(b" ")[1] for answer in answers] == [b"503"] * 5
+        assert "Traceback" not in replica.log

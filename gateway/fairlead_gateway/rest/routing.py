@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -11,12 +12,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from fairlead.errors import Unavailable
 from fairlead_gateway.rest.api import Api
 from fairlead_gateway.rest.intake import Intake
 from fairlead_gateway.rest.metrics import metrics_routes
 from fairlead_gateway.rest.openapi import document
 from fairlead_gateway.rest.pages import page_routes
-from fairlead_gateway.rest.problems import problem
+from fairlead_gateway.rest.problems import problem, problem_of
 from fairlead_gateway.rest.requests import serve
 from fairlead_gateway.rest.route import PREFIX, Row
 from fairlead_gateway.rest.table import ROWS
@@ -27,9 +29,13 @@ class Below(ABC):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         intake = Intake(scope, receive)
-        response = await self._answer(Request(scope), intake)
-        if not intake.is_over:
-            await intake.drain()
+        try:
+            response = await self._answer(Request(scope), intake)
+            if not intake.is_over:
+                await intake.drain()
+        except asyncio.CancelledError:
+            # The server ends, and breaks off what still goes on: the client asks elsewhere, and nothing has failed.
+            response = problem_of(Unavailable("this replica leaves; ask again"))
         if not intake.is_over and scope["http_version"] in ("1.0", "1.1"):
             # What still comes would hold the connection for as long as the client likes.
             response.headers["connection"] = "close"
