@@ -73,6 +73,8 @@ async def connections(replica: Replica, about: Mapping[str, Any]) -> Mapping[str
     sought = Sought.read(about)
     found: list[Mapping[str, Any]] = []
     work = 0
+    # A hundred who ask at once would all be looked after in the same turn of the loop.
+    await replica.turns.next()
     for id in _candidates(replica, sought):
         one = replica.pool.get(id)
         work += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from fairlead.codec import to_json
 from fairlead_gateway.admin.connections import MAX_PAGE, SLICE, connection, connections
 from tests.gateway.admin.crowd import get_up, lonely_replica, seat
@@ -112,6 +114,35 @@ async def test_others_have_their_turn_while_thousands_are_looked_at_and_who_leav
 
     assert (none, found, is_all) == ([], [], True)
     assert turns >= 20
+
+
+async def test_however_many_ask_at_once_one_of_them_is_looked_after_in_a_turn_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replica = lonely_replica()
+    seat(replica, "ann")
+    begun = 0
+    most = 0
+    ids = replica.pool.ids
+
+    def counted() -> list[str]:
+        nonlocal begun
+        begun += 1
+        return ids()
+
+    async def others() -> None:
+        nonlocal begun, most
+        while True:
+            most, begun = max(most, begun), 0
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(replica.pool, "ids", counted)
+    task = asyncio.create_task(others())
+    answers = await asyncio.gather(*(told(replica) for _ in range(50)))
+    task.cancel()
+
+    assert answers == [(["ann"], True)] * 50
+    assert most == 1
 
 
 async def test_the_detail_says_how_far_behind_it_is_and_how_it_speaks() -> None:
