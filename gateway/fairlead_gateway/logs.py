@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import IO, Any, Final
 
 import orjson
@@ -77,8 +78,12 @@ _SECRET_TEXT: Final = re.compile(
 )
 """Credentials inside longer texts: bearer headers, query parameters, anything like a JWT, passwords of URLs."""
 
+_MAY_BE_SECRET: Final = re.compile(r"[ .=/]|eyJ")
+"""What none of these is in holds no credential: most texts are ids."""
+
 _BIGGEST: Final = 2**63 - 1
 _MULTILINE: Final = frozenset({"exception", "stack"})
+_OF_ITS_OWN: Final = _MULTILINE | {"event"}
 _NOISY: Final = {"uvicorn": logging.WARNING, "redis": logging.WARNING, "asyncio": logging.WARNING}
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -97,18 +102,33 @@ def _escaped(char: str) -> str:
 
 def without_secrets(text: str) -> str:
     """*text* with whatever looks like a credential taken out."""
-    return _SECRET_TEXT.sub(REDACTED, text)
+    return _SECRET_TEXT.sub(REDACTED, text) if _MAY_BE_SECRET.search(text) else text
+
+
+@lru_cache(maxsize=256)
+def _event(text: str) -> str:
+    """The text of an event, which is one of few."""
+    return printable(without_secrets(text))
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return name.lower().replace("-", "_") in SECRET_FIELDS
 
 
 def clean(name: str, value: object, depth: int = 0) -> object:
     """*value* as it may be written under *name*."""
-    if name.lower().replace("-", "_") in SECRET_FIELDS:
+    if _is_secret(name):
         return REDACTED
+    if type(value) is str and name not in _OF_ITS_OWN:
+        return printable(without_secrets(value))
     match value:
         case None | bool() | float():
             return value
         case int() if -_BIGGEST <= value <= _BIGGEST:
             return value
+        case str() if name == "event":
+            return _event(value)
         case str() if name in _MULTILINE:
             return "\n".join(printable(without_secrets(line), 4 * MAX_TEXT) for line in value.splitlines())
         case str():
@@ -189,11 +209,11 @@ def _renderer(settings: Settings, stream: IO[str]) -> Processor:
 _SHARED: Final[tuple[Processor, ...]] = (
     structlog.contextvars.merge_contextvars,
     _told,
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
     structlog.processors.format_exc_info,
     _cleaned,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
 
 
