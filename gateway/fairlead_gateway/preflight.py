@@ -9,6 +9,11 @@ from urllib.parse import urlsplit
 
 from fairlead_gateway.settings import Settings
 
+SAME_PORT: Final = (
+    "operators and clients cannot have one port between them: set FAIRLEAD_ADMIN_PORT to another than FAIRLEAD_PORT "
+    "(each of several workers takes one, from there on)"
+)
+
 MIN_SECRET_BYTES: Final = 32
 """RFC 7518 §3.2: a key of HS256 has at least as many bits as its hash."""
 
@@ -43,6 +48,25 @@ def is_loopback(host: str) -> bool:
 def shows_all(settings: Settings) -> bool:
     """Whether what is for operators is served where clients connect (T16)."""
     return not settings.admin_port and (is_loopback(settings.host) or PUBLIC_ADMIN in settings.insecure)
+
+
+def same_port(settings: Settings, workers: int = 1) -> bool:
+    """Whether the listener of operators, of any of *workers*, would be bound where clients connect."""
+    first = settings.admin_port
+    return 0 < first <= settings.port < first + workers and _overlap(settings.host, settings.admin_host)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether a port of the host *one* may be a port of *other*, too."""
+    hosts = {"127.0.0.1" if host == "localhost" else host.strip("[]") for host in (one, other)}
+    return len(hosts) == 1 or any(_is_unspecified(host) for host in hosts)
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return not host
 
 
 def _secret(settings: Settings) -> str:
@@ -119,6 +143,7 @@ RULES: Final = (
         "every quiet client would be cut off: set FAIRLEAD_HEARTBEAT_TIMEOUT_SECONDS above "
         "FAIRLEAD_HEARTBEAT_INTERVAL_SECONDS",
     ),
+    Rule("same_port", same_port, SAME_PORT),
     Rule(
         "guessable_secret",
         _secret_is_guessable,

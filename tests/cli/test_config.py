@@ -91,3 +91,22 @@ def test_check_is_content_with_safe_settings(fairlead: Fairlead, monkeypatch: py
     monkeypatch.setenv("FAIRLEAD_JWT_SECRET", SECRET)
 
     assert fairlead("config", "check").status == Status.OK
+
+
+def test_a_port_that_clients_have_is_refused_to_operators(fairlead: Fairlead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRLEAD_JWT_SECRET", SECRET)
+    monkeypatch.setenv("FAIRLEAD_PORT", "9001")
+    monkeypatch.setenv("FAIRLEAD_ADMIN_PORT", "9001")
+
+    told, refused = fairlead("config", "check"), fairlead("serve")
+
+    assert told.status == refused.status == Status.CONFIGURATION
+    assert "refused  same_port: " in told.out
+    assert "refused to start: operators and clients" in refused.err
+
+    monkeypatch.setenv("FAIRLEAD_ADMIN_PORT", "9000")
+
+    assert fairlead("config", "check").status == Status.OK
+    one_of_two = fairlead("serve", "--workers", "2")
+    assert (one_of_two.status, "Traceback" in one_of_two.err) == (Status.CONFIGURATION, False)
+    assert "FAIRLEAD_ADMIN_PORT" in one_of_two.err

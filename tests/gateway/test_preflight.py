@@ -12,6 +12,7 @@ from fairlead_gateway.preflight import (
     insecure_defaults,
     is_loopback,
     objections,
+    same_port,
     shows_all,
 )
 from fairlead_gateway.settings import Settings
@@ -26,6 +27,7 @@ BREACHES = {
     "webhook_in_clear": {"alert_webhook_url": "http://hooks.example.com/x"},
     "short_webhook_secret": {"alert_webhook_secret": "0123456789abcdef"},
     "heartbeat": {"heartbeat_interval_seconds": 30.0, "heartbeat_timeout_seconds": 30.0},
+    "same_port": {"port": 9000, "admin_port": 9000, "admin_host": "0.0.0.0"},
     "guessable_secret": {"jwt_secret": "change-me-change-me-change-me-change-me"},
     "anonymous": {"allow_anonymous": True},
     "any_origin": {"allowed_origins": ("https://app.example.com", "*")},
@@ -112,6 +114,30 @@ def test_anonymous_access_alone_is_a_way_in() -> None:
 )
 def test_only_addresses_of_this_machine_are_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("host", "admin_host", "port", "admin_port", "workers", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1", 9000, 9000, 1, True),
+        ("localhost", "127.0.0.1", 9000, 9000, 1, True),
+        ("127.0.0.1", "0.0.0.0", 9000, 9000, 1, True),
+        ("::", "127.0.0.1", 9000, 9000, 1, True),
+        ("10.1.2.3", "127.0.0.1", 9000, 9000, 1, False),
+        ("127.0.0.1", "127.0.0.1", 9000, 8999, 1, False),
+        ("127.0.0.1", "127.0.0.1", 9000, 8999, 2, True),
+        ("127.0.0.1", "127.0.0.1", 9000, 8998, 2, False),
+        ("127.0.0.1", "127.0.0.1", 9000, 9001, 4, False),
+        ("127.0.0.1", "127.0.0.1", 0, 0, 4, False),
+        ("127.0.0.1", "127.0.0.1", 9000, 0, 10000, False),
+    ],
+)
+def test_operators_and_clients_have_ports_of_their_own(
+    host: str, admin_host: str, port: int, admin_port: int, workers: int, expected: bool
+) -> None:
+    given = settings(host, admin_host=admin_host, port=port, admin_port=admin_port)
+
+    assert same_port(given, workers) is expected
 
 
 # -- who sees what is for operators ------------------------------------------------------------------

@@ -23,7 +23,7 @@ from fairlead_gateway.admin.receiver import receiver
 from fairlead_gateway.cli.configured import load
 from fairlead_gateway.cli.output import Status, Trouble
 from fairlead_gateway.listener import PortTaken, listening_socket
-from fairlead_gateway.preflight import objections
+from fairlead_gateway.preflight import SAME_PORT, objections, same_port
 from fairlead_gateway.processes import STOPPING, Command, KeepsDying, Patience, until_stopped
 from fairlead_gateway.rolling import Fleet
 from fairlead_gateway.settings import PREFIX, Settings
@@ -57,6 +57,8 @@ def serve(
     refuse_if_unsafe(settings)
     if _admin_port(settings, workers) > MAX_PORT:
         raise Trouble(f"FAIRLEAD_ADMIN_PORT: {workers} workers need as many ports from there on", Status.CONFIGURATION)
+    if same_port(settings, workers):
+        raise Trouble(f"refused to start: {SAME_PORT}", Status.CONFIGURATION)
     try:
         _serve_one(settings) if workers == 1 else asyncio.run(_serve_many(settings, workers))
     except (PortTaken, KeepsDying) as error:
