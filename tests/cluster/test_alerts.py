@@ -6,14 +6,14 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
 from tests.gateway.access.web import Web, response, serving
 from tests.support.client import connected
-from tests.support.redis import Server
+from tests.support.redis import Server, free_port
 from tests.support.replica import Replica, replicas
 from tests.support.rest import rest
 
@@ -34,6 +34,16 @@ async def overseen_by(fleet: list[Replica]) -> Replica:
                 said = [event["event"] for event in replica.events() if "oversee" in str(event["event"])]
                 if said and said[-1] == "overseeing the fleet":
                     return replica
+            await asyncio.sleep(0.05)
+
+
+async def reported(replica: Replica, other: Replica) -> None:
+    """Return when the fleet has figures of *other*, as *replica* is told."""
+    async with asyncio.timeout(20), rest(replica) as api:
+        while True:
+            ready = [one["replica"] for one in (await api.get("/replicas"))["items"] if one["is_ready"]]
+            if any(name.startswith(f"{other.name}-") for name in ready):
+                return
             await asyncio.sleep(0.05)
 
 
@@ -99,6 +109,23 @@ async def test_a_replica_that_dies_is_told_once_and_again_when_it_is_back(
     assert {one["data"]["id"] for one in told} == {alert["id"]}
     assert logs.count('"event":"alert"') == logs.count('"event":"alert is over"') == 1
     assert SECRET not in logs
+
+
+async def test_a_worker_whose_successor_has_another_name_is_not_missed_for_long(redis_url: str, prefix: str) -> None:
+    port = free_port()
+    with replicas(1, redis_url, prefix) as watching, ExitStack() as stack:
+        first = stack.enter_context(Replica(redis_url, prefix, name="pid1", port=port, lease_seconds=LEASE_SECONDS))
+        await reported(watching[0], first)
+        await asyncio.to_thread(first.kill)
+        (alert,) = await alerts_of(watching[0], "replica_lost", "firing")
+
+        stack.enter_context(Replica(redis_url, prefix, name="pid2", port=port, lease_seconds=LEASE_SECONDS))
+
+        (over,) = await alerts_of(watching[0], "replica_lost", "resolved", seconds=10)
+        async with rest(watching[0]) as api:
+            assert (await api.get("/health"))["status"] == "healthy"
+
+    assert over["id"] == alert["id"]
 
 
 async def test_a_replica_that_ends_as_it_should_is_no_alert(redis_url: str, prefix: str) -> None:

@@ -84,9 +84,10 @@ def _error_percent(seen: Seen) -> Mapping[str, float]:
 
 
 def _lost(seen: Seen) -> Mapping[str, float]:
-    """Those that nobody with the same name has taken the place of; the last part of an id is that of one start."""
-    back = {_name(replica) for replica in seen.overview.alive}
-    return {replica: 1.0 for replica in seen.overview.lost if _name(replica) not in back}
+    """Those that nobody has come after, under their name or at their place; an id ends with what is of one start."""
+    overview = seen.overview
+    back = {_name(replica) for replica in overview.alive}
+    return {replica: 1.0 for replica in overview.lost - overview.replaced if _name(replica) not in back}
 
 
 def _name(replica: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, TypeAlias
 
@@ -36,6 +37,8 @@ class Parts:
     streams: Streams
     readiness: Callable[[], Mapping[str, bool]]
     webhook: Webhook | None = None
+    began_ms: int = field(default_factory=lambda: int(time.time() * 1000))
+    """When the replica began, by its own clock."""
 
 
 Values: TypeAlias = Mapping[tuple[str, ...], float]

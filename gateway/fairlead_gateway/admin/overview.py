@@ -84,6 +84,8 @@ class Overview:
     """Replicas whose lease has not ended."""
     lost: frozenset[str]
     """Replicas that died within the last minutes; one that ended as it should is not among them."""
+    replaced: frozenset[str]
+    """Of the `lost` those whose place another one has taken (see `replaced`)."""
     rates: Rates
     """Over the last minute."""
     percentiles: Percentiles
@@ -129,11 +131,34 @@ def overview(sums: Sums, users: int, sessions: int, before: Sample | None) -> tu
             replicas={replica: figures_of(said) for replica, said in sums.replicas.items()},
             alive=alive,
             lost=frozenset(sums.replicas) - alive,
+            replaced=replaced(sums.replicas),
             rates=rates(before, sample),
             percentiles=spread(before, sample),
         ),
         sample,
     )
+
+
+def replaced(replicas: Mapping[str, Said]) -> frozenset[str]:
+    """
+    Those of the dead after whom another one began at the same place: host and port.
+
+    Each newcomer takes the place of one, and keeps it when it dies in turn: then it is itself the one that is missed.
+    All times are of one machine's clock, since the places are.
+    """
+    told = {replica: said.gauges for replica, said in replicas.items() if said.gauges.get("place")}
+    newcomers = sorted(told, key=lambda replica: told[replica].get("began_ms", 0))
+    found = set()
+    for dead in sorted(told, key=lambda replica: told[replica].get("heard_ms", 0)):
+        if replicas[dead].is_alive:
+            continue
+        place, heard = told[dead]["place"], told[dead].get("heard_ms", 0)
+        for newcomer in newcomers:
+            if told[newcomer]["place"] == place and told[newcomer].get("began_ms", 0) > heard:
+                newcomers.remove(newcomer)
+                found.add(dead)
+                break
+    return frozenset(found)
 
 
 def figures_of(said: Said) -> Figures:

@@ -29,7 +29,11 @@ THRESHOLD = 10.0
 
 
 def overview(
-    replicas: dict[str, Figures] | None = None, lost: tuple[str, ...] = (), at: float = 0, **rates: float
+    replicas: dict[str, Figures] | None = None,
+    lost: tuple[str, ...] = (),
+    at: float = 0,
+    replaced: tuple[str, ...] = (),
+    **rates: float,
 ) -> Overview:
     """A fleet of *replicas* that live and others that are *lost*."""
     living = replicas or {}
@@ -39,6 +43,7 @@ def overview(
         replicas={**living, **dict.fromkeys(lost, Figures())},
         alive=frozenset(living) - frozenset(lost),
         lost=frozenset(lost),
+        replaced=frozenset(replaced),
         rates=rates,
         percentiles={},
     )
@@ -136,6 +141,12 @@ def test_gauges_are_of_replicas_that_live() -> None:
 def test_a_replica_is_lost_until_one_of_the_same_name_is_there() -> None:
     assert values("replica_lost", overview({"a-1": Figures()}, lost=("b-x",))) == {"b-x": 1.0}
     assert values("replica_lost", overview({"a-1": Figures(), "b-y": Figures()}, lost=("b-x",))) == {}
+
+
+def test_a_replica_is_lost_until_another_has_taken_its_place() -> None:
+    seen = overview({"a-1": Figures()}, lost=("b-x", "c-x"), replaced=("c-x",))
+
+    assert values("replica_lost", seen) == {"b-x": 1.0}
 
 
 def test_slow_consumers_are_counted_by_the_minute() -> None:
