@@ -41,7 +41,7 @@ _NEVER_MS: Final = 10**14
 """A time that no clock of ours will show."""
 
 Alert = Mapping[str, Any]
-"""As operators see it: ``id, rule, severity, replica, value, threshold, message, since, until, state``."""
+"""As operators see it: ``id, rule, severity, replica, value, worst, threshold, message, since, until, state``."""
 
 
 class _Change(NamedTuple):
@@ -216,7 +216,7 @@ class Alarm:
 def _watch(raw: bytes) -> Watch | None:
     """What Redis has written down; None for what is not ours, and is written anew."""
     try:
-        match orjson.loads(raw):
+        match written := orjson.loads(raw):
             case {
                 "id": str(id),
                 "since": int(since),
@@ -224,7 +224,10 @@ def _watch(raw: bytes) -> Watch | None:
                 "fired": int(fired),
                 "calm": int(calm),
             } if all(0 <= ms < _NEVER_MS for ms in (since, fired, calm)):
-                return Watch(id, since, value, fired, calm)
+                # An older replica, while the fleet is being renewed, writes no worst.
+                worst, seen = written.get("worst", value), written.get("seen", fired)
+                if isinstance(worst, float) and isinstance(seen, int) and 0 <= seen < _NEVER_MS:
+                    return Watch(id, since, value, worst, seen, fired, calm)
     except orjson.JSONDecodeError:
         pass
     return None
@@ -236,7 +239,9 @@ def _past(raw: bytes) -> Alert | None:
         alert = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return None
-    return alert if isinstance(alert, dict) and alert.get("state") == TELL[False] else None
+    if not isinstance(alert, dict) or alert.get("state") != TELL[False]:
+        return None
+    return {"worst": alert.get("value"), **alert}
 
 
 def _alert(rule: Rule, subject: str, watch: Watch, threshold: float, until_ms: int = 0) -> Alert:
@@ -246,6 +251,7 @@ def _alert(rule: Rule, subject: str, watch: Watch, threshold: float, until_ms: i
         "severity": rule.severity,
         "replica": subject if rule.is_of_replicas else None,
         "value": round(watch.value, 3),
+        "worst": round(watch.worst, 3),
         "threshold": threshold,
         "message": rule.sentence.format(subject=subject, value=watch.value, threshold=threshold),
         "since": _at(watch.since),

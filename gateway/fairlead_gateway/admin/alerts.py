@@ -17,7 +17,10 @@ CALM_SECONDS: Final = 5.0
 """It is over when it has been for as long as it had to hold to begin, and for this long at least."""
 
 WORSE: Final = 1.1
-"""The worst value is written down anew when it has grown by a tenth."""
+"""A value is written down at once when it is worse by a tenth than any before."""
+
+SEEN_SECONDS: Final = 5.0
+"""How old the value that is written down may be otherwise."""
 
 FEW_ERRORS: Final = 10 / 60
 """Errors a second below which no share of them means anything: ten in the minute that rates are taken over."""
@@ -213,7 +216,11 @@ class Watch:
     since: int
     """When it went above."""
     value: float
-    """The worst."""
+    """What it is now, or was some seconds ago."""
+    worst: float
+    """The worst that it has been, to within a tenth."""
+    seen: int
+    """When the value was written down."""
     fired: int = 0
     """When that had lasted long enough; 0 while it has not."""
     calm: int = 0
@@ -233,19 +240,20 @@ def step(was: Watch | None, value: float | None, limit: Limit, now: int, new_id:
     if value is None or (was is None and value <= limit.threshold):
         return None
     if was is None:
-        return _held(Watch(new_id(), now, float(value)), limit, now)
+        was = Watch(new_id(), now, float(value), float(value), now)
+    latest = replace(was, value=float(value), worst=max(was.worst, float(value)), seen=now)
+    kept = latest if _is_news(was, value, now) else was
     if not was.is_firing:
-        return None if value <= limit.threshold else _held(_worse(was, value), limit, now)
+        if value <= limit.threshold:
+            return None
+        return replace(latest, fired=now) if now - was.since >= limit.seconds * 1000 else kept
     if value > limit.threshold * CALM:
-        return replace(_worse(was, value), calm=0)
+        return replace(latest, calm=0) if was.calm else kept
     if not was.calm:
-        return replace(was, calm=now)
-    return None if now - was.calm >= max(limit.seconds, CALM_SECONDS) * 1000 else was
+        return replace(latest, calm=now)
+    return None if now - was.calm >= max(limit.seconds, CALM_SECONDS) * 1000 else kept
 
 
-def _held(watch: Watch, limit: Limit, now: int) -> Watch:
-    return replace(watch, fired=now) if now - watch.since >= limit.seconds * 1000 else watch
-
-
-def _worse(was: Watch, value: float) -> Watch:
-    return replace(was, value=float(value)) if value > was.value * WORSE else was
+def _is_news(was: Watch, value: float, now: int) -> bool:
+    """Whether *value* is to be written down: it need not be every second."""
+    return value > was.worst * WORSE or (value != was.value and now - was.seen >= SEEN_SECONDS * 1000)

@@ -25,7 +25,9 @@ class Alert(View):
     replica: str | None
     """None for the fleet."""
     value: float
-    """The worst."""
+    """What it is now, some seconds old at most, as the message says it; of one that is over, what it was at the end."""
+    worst: float
+    """The worst that it has been, to within a tenth."""
     threshold: float
     message: str
     since: Moment

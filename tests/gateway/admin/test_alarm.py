@@ -121,6 +121,35 @@ async def test_how_long_something_holds_is_known_to_the_next_overseer(redis: Red
         assert len(await heard()) == 1
 
 
+async def test_the_value_is_the_present_one_and_the_worst_is_kept(redis: Redis, names: Names, heard: Any) -> None:
+    async with overseers(redis, names, 1, alerts=("error_rate=5/0",)) as (one,):
+        for at, errors in ((1000, 42.0), (1005, 60.0), (1010, 10.0)):
+            await one.alarm.watch(overview(GOOD, at=at, errors=errors, messages_received=100.0))
+        (alert,) = await one.alarm.alerts()
+        for at in (1020, 1030):
+            await one.alarm.watch(overview(GOOD, at=at, messages_received=100.0))
+        (over,) = await one.alarm.alerts()
+
+        told = [frame["alert"] for frame in await heard()]
+
+    assert (alert["value"], alert["worst"], alert["message"][:4]) == (10.0, 60.0, "10 %")
+    assert (over["state"], over["value"], over["worst"], over["message"][:4]) == ("resolved", 0.0, 60.0, "0 % ")
+    assert [(one["state"], one["value"], one["worst"]) for one in told] == [
+        ("firing", 42.0, 42.0),
+        ("resolved", 0.0, 60.0),
+    ]
+
+
+async def test_what_was_written_down_without_a_worst_goes_on(redis: Redis, names: Names) -> None:
+    watch = b'{"id":"a","since":1000000,"value":1.0,"fired":1000000,"calm":0}'
+    await redis.hset(names.alerts, "replica_lost b-1", watch)
+    async with overseers(redis, names, 1) as (one,):
+        await one.alarm.watch(overview(ALL_BUT_B, LOST, at=1001))
+        (alert,) = await one.alarm.alerts()
+
+    assert (alert["id"], alert["value"], alert["worst"]) == ("a", 1.0, 1.0)
+
+
 async def test_what_waits_in_redis_is_looked_up_beside_the_rest(redis: Redis, names: Names) -> None:
     async with overseers(redis, names, 1, alerts=("questions_open=10/0",)) as (one,):
         one.waiting = Depths(questions=11)

@@ -13,6 +13,8 @@ from fairlead_gateway.admin.alerts import (
     CALM,
     CALM_SECONDS,
     RULES,
+    SEEN_SECONDS,
+    WORSE,
     Depths,
     Limit,
     Seen,
@@ -104,7 +106,25 @@ def test_it_keeps_its_id_and_the_worst_of_it_while_it_lasts(beats: list[float], 
     for before, watch in pairwise(history):
         if before is not None and watch is not None:
             assert (watch.id, watch.since) == (before.id, before.since)
-            assert watch.value >= before.value and watch.fired >= before.fired
+            assert watch.worst >= before.worst and watch.fired >= before.fired
+            assert watch.worst >= watch.value
+
+
+@given(BEATS, st.integers(0, 10))
+def test_its_value_is_of_the_last_seconds_and_its_worst_to_within_a_tenth(beats: list[float], seconds: int) -> None:
+    began = 0
+    for at, watch in enumerate(history := watched(seconds, beats)):
+        if watch is None:
+            continue
+        began = began if at and history[at - 1] is not None else at
+        assert watch.value in beats[max(began, at - int(SEEN_SECONDS)) : at + 1]
+        assert watch.worst >= max(beats[began : at + 1]) / WORSE * (1 - 1e-9)
+
+
+def test_a_value_that_changes_is_written_down_every_few_seconds_only() -> None:
+    history = watched(0, [THRESHOLD * 2, *(THRESHOLD * 2 - at / 100 for at in range(60))])
+
+    assert len({watch.value for watch in history if watch is not None}) == 60 / SEEN_SECONDS + 1
 
 
 @given(st.lists(st.floats(THRESHOLD * CALM, THRESHOLD * 1.2, exclude_min=True), min_size=20, max_size=200))

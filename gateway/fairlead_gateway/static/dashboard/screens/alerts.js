@@ -76,7 +76,8 @@ function Alert({ one }) {
       </p>
       <p>${one.message}</p>
       <p class="about">
-        ${`${figure(one.value)} (threshold ${figure(one.threshold)}) · since ${moment(one.since)}`}
+        ${`${figure(one.value)} (worst ${figure(one.worst)}, threshold ${figure(one.threshold)})`}
+        ${` · since ${moment(one.since)}`}
         ${` · ${isFiring ? "for" : "lasted"} ${span(lasted / 1000)}`}
       </p>
     </li>
