@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from fairlead.names import Names
+from fairlead.redis.connect import open_async
 from tests.gateway.access.web import Web, response, serving
 from tests.support.client import connected
 from tests.support.redis import Server, free_port
@@ -139,6 +141,28 @@ async def test_a_replica_that_ends_as_it_should_is_no_alert(redis_url: str, pref
             health = await api.get("/health")
 
     assert health["status"] == "healthy" and len(health["replicas"]) == 1
+
+
+async def test_an_alert_that_redis_forgets_is_told_to_be_over(own_server: Server, prefix: str) -> None:
+    options = {"lease_seconds": LEASE_SECONDS, "alert_webhook_secret": SECRET}
+    async with hook() as web, open_async(own_server.url, Names(prefix)) as redis:
+        with replicas(3, own_server.url, prefix, alert_webhook_url=web.url, **options) as fleet:
+            for replica in fleet[1:]:
+                await reported(fleet[0], replica)
+            overseer = await overseen_by(fleet)
+            dies = next(one for one in fleet if one is not overseer)
+            await asyncio.to_thread(dies.kill)
+            await alerts_of(overseer, "replica_lost", "firing")
+            await web.was_asked(1)
+
+            await redis.flushall()
+            await web.was_asked(2)
+
+            (over,) = await alerts_of(overseer, "replica_lost", "resolved")
+
+    told = posted(web)
+    assert [one["type"] for one in told] == ["alert.firing", "alert.resolved"]
+    assert {one["data"]["id"] for one in told} == {over["id"]}
 
 
 # -- health -----------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from fairlead.redis.scripts import load
 from fairlead_gateway.admin.alerts import RULES, Depths, Limit, Rule, Seen, Watch, step
 from fairlead_gateway.admin.overview import Overview
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
+from fairlead_gateway.facts.statistics import Turn
 from fairlead_gateway.sessions.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -97,11 +98,27 @@ class Alarm:
         self._has_webhook = has_webhook
         self._depths: Depths | None = None
         self._looks_next = self._depths_until = 0.0
-        self._firing = 0
+        self._firing: dict[tuple[str, str], Watch] = {}
+        self._is_owed = False
 
     def firing(self) -> int:
         """How many alerts were firing when this replica last looked at the fleet."""
-        return self._firing
+        return len(self._firing)
+
+    async def turned(self, turn: Turn) -> None:
+        """
+        Write down again what Redis has forgotten, if it was us who saw it last: else nobody would tell that it is over.
+
+        :raises Unavailable: Redis cannot be reached; it is done with the next turn.
+        """
+        self._is_owed = self._is_owed or turn.was_forgotten
+        if self._is_owed:
+            for (rule, subject), watch in self._firing.items():
+                args = (f"{rule} {subject}", b"", orjson.dumps(asdict(watch)), 0, b"", KEPT, KEPT_SECONDS, "", b"")
+                await self._lane.run(_ALERT, self._keys, args)
+            self._is_owed = False
+        if not turn.oversees:
+            self._firing = {}
 
     async def watch(self, overview: Overview) -> None:
         """
@@ -118,7 +135,7 @@ class Alarm:
                 await self._tell(change, now)
         over = {(change.rule.name, change.subject): change.now for change in changes}
         watches = {**{key: watch for key, (_, watch) in held.items()}, **over}
-        self._firing = sum(1 for watch in watches.values() if watch is not None and watch.is_firing)
+        self._firing = {key: watch for key, watch in watches.items() if watch is not None and watch.is_firing}
 
     async def alerts(self) -> list[Alert]:
         """
@@ -183,8 +200,11 @@ class Alarm:
             delivery,
             told,
         )
-        keys = (self._names.alerts, self._names.alerts_past, *self._names.deliveries)
-        return bool(await self._lane.run(_ALERT, keys, args))
+        return bool(await self._lane.run(_ALERT, self._keys, args))
+
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        return self._names.alerts, self._names.alerts_past, *self._names.deliveries
 
     # -- what is to be told ----------------------------------------------------------------------------
 

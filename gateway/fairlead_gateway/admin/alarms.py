@@ -43,4 +43,5 @@ def alarms(replica: Replica, shards: Shards, overseer: Overseer) -> Alarms:
     )
     overseer.watchers.append(alarm.watch)
     overseer.firing = alarm.firing
+    overseer.turned = alarm.turned
     return Alarms(alarm, None if told is None else Webhook(lane, names, told))

@@ -15,7 +15,7 @@ from fairlead.publisher import Publisher
 from fairlead_gateway.admin.overview import Overview, overview
 from fairlead_gateway.admin.past import Window
 from fairlead_gateway.admin.samples import Sample, parsed
-from fairlead_gateway.facts.statistics import Statistics, Sums
+from fairlead_gateway.facts.statistics import Statistics, Sums, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,9 @@ RECOUNT_BEATS: Final = 10
 
 ABANDONED_BEATS: Final = 60
 """Beats after which a dead replica is folded that nobody sweeps after, since it came back for a moment only."""
+
+Turned: TypeAlias = Callable[[Turn], Awaitable[None]]
+"""Called with what each report was answered, before the fleet is looked at."""
 
 Watcher: TypeAlias = Callable[[Overview], Awaitable[None]]
 """Called each second on the replica that oversees; a `FairleadError` is logged, and it is called again."""
@@ -70,6 +73,8 @@ class Overseer:
         """Who is given every overview, before it is published; to be filled before the start."""
         self.firing: Callable[[], int] = lambda: 0
         """How many alerts are firing."""
+        self.turned: Turned = _nothing
+        """Sees to what Redis has forgotten of them."""
 
     async def run(self) -> None:
         """Beat until cancelled; while Redis is away there is nothing to see."""
@@ -99,6 +104,7 @@ class Overseer:
         if turn.oversees != self.oversees:
             log.info("overseeing the fleet" if turn.oversees else "somebody else oversees the fleet")
         self.oversees = turn.oversees
+        await self.turned(turn)
         self._settling = SETTLE_BEATS if turn.was_forgotten else max(0, self._settling - 1)
         if self.oversees and not self._settling:
             await self._oversee()
@@ -159,6 +165,10 @@ class Overseer:
         """The sample of a minute ago, or the oldest since."""
         samples = await self._statistics.samples_since([sums.now_ms - WINDOW_SECONDS * 1000])
         return parsed(samples[0]) if samples else None
+
+
+async def _nothing(turn: Turn) -> None:
+    """What is done with a turn where nobody watches."""
 
 
 class _People:

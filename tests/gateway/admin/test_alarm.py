@@ -19,6 +19,7 @@ from fairlead_gateway.admin.alerts import Depths, limits
 from fairlead_gateway.admin.depths import depths
 from fairlead_gateway.admin.overview import Figures
 from fairlead_gateway.facts.lane import Lane
+from fairlead_gateway.facts.statistics import Turn
 from fairlead_gateway.sessions.tasks import Tasks
 from tests.gateway.admin.test_alerts import overview
 from tests.gateway.patience import until_asked
@@ -148,6 +149,41 @@ async def test_what_was_written_down_without_a_worst_goes_on(redis: Redis, names
         (alert,) = await one.alarm.alerts()
 
     assert (alert["id"], alert["value"], alert["worst"]) == ("a", 1.0, 1.0)
+
+
+@pytest.mark.parametrize("oversees", [True, False], ids=["goes on", "another goes on"])
+async def test_what_redis_forgets_while_it_fires_is_over_all_the_same(
+    redis: Redis, names: Names, heard: Any, oversees: bool
+) -> None:
+    async with overseers(redis, names, 2, has_webhook=True) as (one, other):
+        await one.alarm.turned(Turn(was_forgotten=False, oversees=True))
+        await one.alarm.watch(overview(ALL_BUT_B, LOST, at=1000))
+        (begun,) = await one.alarm.alerts()
+        await redis.delete(names.alerts, names.alerts_past, *names.deliveries)
+        await one.alarm.turned(Turn(was_forgotten=True, oversees=oversees))
+        await other.alarm.turned(Turn(was_forgotten=True, oversees=not oversees))
+
+        assert await one.alarm.alerts() == [begun]
+
+        next_one = one if oversees else other
+        await next_one.alarm.watch(overview(GOOD, at=1010))
+        (over,) = await one.alarm.alerts()
+
+        assert (over["id"], over["state"], over["since"]) == (begun["id"], "resolved", begun["since"])
+        assert [frame["alert"]["state"] for frame in await heard()] == ["firing", "resolved"]
+        assert await redis.hkeys(names.deliveries[1]) == [f"{begun['id']}:resolved".encode()]
+
+
+async def test_what_another_has_seen_the_end_of_is_not_written_down_again(redis: Redis, names: Names) -> None:
+    async with overseers(redis, names, 2) as (one, other):
+        await one.alarm.watch(overview(ALL_BUT_B, LOST, at=1000))
+        await one.alarm.turned(Turn(was_forgotten=False, oversees=False))
+        await other.alarm.watch(overview(GOOD, at=1010))
+        await redis.delete(names.alerts, names.alerts_past)
+
+        await one.alarm.turned(Turn(was_forgotten=True, oversees=True))
+
+        assert await one.alarm.alerts() == []
 
 
 async def test_what_waits_in_redis_is_looked_up_beside_the_rest(redis: Redis, names: Names) -> None:
