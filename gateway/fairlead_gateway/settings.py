@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +19,9 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A list written with commas in the environment."""
 
 PREFIX = "FAIRLEAD_"
+
+OF_TESTS = ("FAIRLEAD_TEST_", "FAIRLEAD_REQUIRE_ALL", "FAIRLEAD_SEED")
+"""What variables begin with that are read by tests alone."""
 
 LASTING_KINDS = tuple(kind for kind in KINDS if kind != "connection")
 """Kinds of channel that may have a history: those that somebody can come back to."""
@@ -334,3 +339,15 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+def unknown(variables: Iterable[str]) -> dict[str, str]:
+    """Those of *variables* that look like settings and are none, each with the nearest that is, or ""."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    known += [f"{name}_FILE" for name in known]
+    ours = sorted(name for name in variables if name.upper().startswith(PREFIX))
+    return {
+        name: "".join(get_close_matches(name.upper(), known, n=1, cutoff=0.8))
+        for name in ours
+        if name.upper() not in known and not name.upper().startswith(OF_TESTS)
+    }

@@ -110,3 +110,19 @@ def test_a_port_that_clients_have_is_refused_to_operators(fairlead: Fairlead, mo
     one_of_two = fairlead("serve", "--workers", "2")
     assert (one_of_two.status, "Traceback" in one_of_two.err) == (Status.CONFIGURATION, False)
     assert "FAIRLEAD_ADMIN_PORT" in one_of_two.err
+
+
+def test_a_variable_that_is_no_setting_is_told_with_the_nearest_name(
+    fairlead: Fairlead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRLEAD_JWT_SECRET", SECRET)
+    for name in ("ALERT_WEBHOK_URL", "ZZZ", "TEST_SCALE", "REQUIRE_ALL", "JWT_SECRET_FILE"):
+        monkeypatch.setenv(f"FAIRLEAD_{name}", SECRET if name != "JWT_SECRET_FILE" else "/dev/null")
+
+    told, facts = fairlead("config", "check"), fairlead("config", "check", "--json")
+
+    assert told.status == facts.status == Status.OK
+    assert facts.json["unknown"] == {"FAIRLEAD_ALERT_WEBHOK_URL": "FAIRLEAD_ALERT_WEBHOOK_URL", "FAIRLEAD_ZZZ": ""}
+    assert "unknown  FAIRLEAD_ALERT_WEBHOK_URL is no setting: FAIRLEAD_ALERT_WEBHOOK_URL is" in told.out
+    assert "unknown  FAIRLEAD_ZZZ is no setting" in told.out
+    assert SECRET not in told.out + facts.out

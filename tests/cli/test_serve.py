@@ -141,6 +141,13 @@ def catches(pid: int, number: signal.Signals) -> bool:
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
+def test_a_variable_that_is_no_setting_is_told_once_at_the_start(redis_url: str, prefix: str) -> None:
+    with Replica(redis_url, prefix, max_conections=5, test_scale=1) as replica:
+        (told,) = [event for event in replica.events() if event["event"] == "variables that are no settings"]
+
+    assert told["unknown"] == ["FAIRLEAD_MAX_CONECTIONS (FAIRLEAD_MAX_CONNECTIONS is one)"]
+
+
 def test_a_taken_port_is_told_in_one_line(redis_url: str, prefix: str) -> None:
     with Replica(redis_url, prefix) as replica:
         said = subprocess.run(

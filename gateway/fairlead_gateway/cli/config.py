@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
 from typing import Any, Final
@@ -13,7 +14,7 @@ from fairlead_gateway.cli.configured import load
 from fairlead_gateway.cli.output import Json, Status, say, say_json, table
 from fairlead_gateway.cli.serve import unusable
 from fairlead_gateway.preflight import Rule, advice, broken_rules, is_waived
-from fairlead_gateway.settings import PREFIX, Settings
+from fairlead_gateway.settings import PREFIX, Settings, unknown
 
 _PASSWORD_OF_URL: Final = re.compile(r"(?<=://)([^\s/@:]*):[^\s/@]+(?=@)")
 _ADDRESSES: Final = frozenset({"redis_url"})
@@ -59,7 +60,7 @@ def env(as_json: Json = False) -> Status:
 
 @app.command()
 def check(as_json: Json = False) -> Status:
-    """Say what a replica would refuse to start with, and what was waived; status 3 when it would refuse."""
+    """Say what a replica would refuse to start with, what was waived, and what is no setting; status 3 when refused."""
     settings = load()
     broken = broken_rules(settings)
     wrong = list(unusable(settings))
@@ -67,7 +68,8 @@ def check(as_json: Json = False) -> Status:
     if as_json:
         findings = [_finding(rule, settings) for rule in broken]
         findings += [{"rule": name, "sentence": why_not, "waived": False} for name, why_not in wrong]
-        say_json({"ok": not is_refused, "findings": findings, "advice": [rule.sentence for rule in advice(settings)]})
+        told = [rule.sentence for rule in advice(settings)]
+        say_json({"ok": not is_refused, "findings": findings, "advice": told, "unknown": unknown(os.environ)})
     else:
         _tell(broken, wrong, settings)
     return Status.CONFIGURATION if is_refused else Status.OK
@@ -84,6 +86,8 @@ def _tell(broken: list[Rule], wrong: list[tuple[str, str]], settings: Settings) 
         say(f"refused  {name}: {why_not}")
     for rule in advice(settings):
         say(f"advice  {rule.name}: {rule.sentence}")
+    for name, nearest in unknown(os.environ).items():
+        say(f"unknown  {name} is no setting{nearest and f': {nearest} is'}")
     if not broken and not wrong:
         say(f"these settings may be served on {settings.host}")
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import Annotated, Final
 
+import structlog
 import typer
 
 from fairlead.names import Names
@@ -26,7 +27,9 @@ from fairlead_gateway.listener import PortTaken, listening_socket
 from fairlead_gateway.preflight import SAME_PORT, objections, same_port
 from fairlead_gateway.processes import STOPPING, Command, KeepsDying, Patience, until_stopped
 from fairlead_gateway.rolling import Fleet
-from fairlead_gateway.settings import PREFIX, Settings
+from fairlead_gateway.settings import PREFIX, Settings, unknown
+
+log = structlog.get_logger(__name__)
 
 REPLICA: Final = (sys.executable, "-P", "-m", "fairlead_gateway.serving")
 """How a supervised replica is started; what it shall be is in its environment."""
@@ -59,6 +62,9 @@ def serve(
         raise Trouble(f"FAIRLEAD_ADMIN_PORT: {workers} workers need as many ports from there on", Status.CONFIGURATION)
     if same_port(settings, workers):
         raise Trouble(f"refused to start: {SAME_PORT}", Status.CONFIGURATION)
+    logs.configure(settings)
+    if names := [f"{name} ({nearest} is one)" if nearest else name for name, nearest in unknown(os.environ).items()]:
+        log.warning("variables that are no settings", unknown=names)
     try:
         _serve_one(settings) if workers == 1 else asyncio.run(_serve_many(settings, workers))
     except (PortTaken, KeepsDying) as error:
@@ -111,7 +117,6 @@ def _not_begun(number: int, frame: FrameType | None) -> None:
 
 
 async def _serve_many(settings: Settings, workers: int) -> None:
-    logs.configure(settings)
     listening_socket(settings.host, settings.port).close()  # somebody else's port shall not be shared unnoticed
     with ExitStack() as sockets:
         port, commands = settings.port, []
