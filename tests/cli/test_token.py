@@ -99,6 +99,44 @@ async def test_a_revoked_token_is_refused_by_a_replica_that_runs(fairlead: Fairl
         assert (await ann.closed(3))[0] == 4401
 
 
+@pytest.mark.parametrize("what", ["token", "user"])
+@pytest.mark.parametrize("told_by", ["environment", "option"])
+def test_a_revoked_token_is_not_valid_where_redis_is_known(
+    fairlead: Fairlead, configured: None, redis_url: str, monkeypatch: pytest.MonkeyPatch, what: str, told_by: str
+) -> None:
+    issued = {"iat": int(time.time()) - 5, "exp": int(time.time()) + 60}
+    token, other = (jwt.encode({"sub": user, "jti": user, **issued}, SECRET, "HS256") for user in ("ann", "bob"))
+    assert fairlead("token", "revoke", *(("--id", "ann") if what == "token" else ("--user", "ann"))).status == Status.OK
+    options = ()
+    if told_by == "option":
+        monkeypatch.delenv("FAIRLEAD_REDIS_URL")
+        options = ("--redis", redis_url)
+
+    told, facts = fairlead("token", "check", token, *options), fairlead("token", "check", token, "--json", *options)
+    good = fairlead("token", "check", other, *options)
+
+    assert told.status == facts.status == Status.NO
+    assert told.out.startswith("not valid: ") and "revoked" in told.out.splitlines()[0]
+    assert (facts.json["valid"], facts.json["revocations_seen"]) == (False, True)
+    assert (good.status, good.out.splitlines()[0]) == (Status.OK, "valid")
+
+
+def test_without_redis_it_is_said_that_revocations_were_not_looked_at(fairlead: Fairlead) -> None:
+    token = fairlead("token", "create", "--user", "42").out.strip()
+
+    told, facts = fairlead("token", "check", token), fairlead("token", "check", token, "--json")
+
+    assert (told.status, facts.json["revocations_seen"]) == (Status.OK, False)
+    assert told.out.startswith("valid, unless it was revoked: ") and "FAIRLEAD_REDIS_URL" in told.out
+
+
+def test_revocations_that_cannot_be_looked_at_are_trouble(fairlead: Fairlead) -> None:
+    token = fairlead("token", "create", "--user", "42").out.strip()
+
+    assert fairlead("token", "check", token, "--redis", "redis://127.0.0.1:1/0").status == Status.UNAVAILABLE
+    assert fairlead("token", "check", token, "--redis", "nonsense").status == Status.CONFIGURATION
+
+
 @pytest.mark.parametrize("wrong", [(), ("--user", "42", "--id", "x"), ("--user", "a b"), ("--user", "4", "--for", "x")])
 def test_what_cannot_be_revoked_is_told(fairlead: Fairlead, wrong: tuple[str, ...]) -> None:
     outcome = fairlead("token", "revoke", *wrong)

@@ -6,8 +6,11 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -16,12 +19,15 @@ from fairlead.names import Names, checked_id
 from fairlead.redis.shards import Shards, open_shards
 from fairlead_gateway.access.claims import GRANTS
 from fairlead_gateway.access.minting import Finding, Wish, examine, mint, seconds_of
+from fairlead_gateway.access.rejected import TokenRejected
 from fairlead_gateway.access.revocations import Revocation, Revocations
 from fairlead_gateway.access.revoked import RevocationList
 from fairlead_gateway.access.tokens import TokenVerifier
-from fairlead_gateway.cli.configured import reachable
+from fairlead_gateway.cli.configured import load, reachable
 from fairlead_gateway.cli.output import Json, Status, Trouble, say, say_json
 from fairlead_gateway.settings import Settings
+
+T = TypeVar("T")
 
 DEVELOPER_SECONDS: Final = 24 * 3600
 
@@ -69,13 +75,17 @@ def create(
 @app.command()
 def check(
     token: Annotated[str, typer.Argument(help="The token; - reads it from standard input.")],
+    redis: Annotated[str, typer.Option(help="Where revocations are looked up (FAIRLEAD_REDIS_URL).")] = "",
     as_json: Json = False,
 ) -> Status:
     """Say whom TOKEN lets in, or why it does not; status 1 when it does not."""
-    settings, _ = reachable()
+    settings = load(redis_url=redis) if redis else reachable()[0]
     text = sys.stdin.read().strip() if token == "-" else token
     finding = asyncio.run(_examined(settings, text))
-    say_json(_facts(finding)) if as_json else _tell(finding)
+    sees_revocations = finding.identity is not None and "redis_url" in settings.model_fields_set
+    if sees_revocations:
+        finding = _asked(_unless_revoked(settings, finding))
+    say_json(_facts(finding, sees_revocations)) if as_json else _tell(finding, sees_revocations)
     return Status.NO if finding.reason else Status.OK
 
 
@@ -91,10 +101,7 @@ def revoke(
         raise Trouble("say either --user or --id", Status.USAGE)
     settings, _ = reachable()
     seconds = seconds_of(lasting) if lasting else settings.revoked_seconds
-    try:
-        one = asyncio.run(_revoked(settings, checked_id(user, "user id") if user else "", token_id, seconds))
-    except ValueError as error:
-        raise Trouble(f"FAIRLEAD_REDIS_URL: {error}", Status.CONFIGURATION) from error
+    one = _asked(_revoked(settings, checked_id(user, "user id") if user else "", token_id, seconds))
     facts = {"id": one.id, "user": one.user_id, "token_id": one.token_id, "expires_at": _iso(one.until)}
     say_json(facts) if as_json else say(f"revoked, and kept in mind until {facts['expires_at']}")
     return Status.OK
@@ -123,17 +130,44 @@ def signed(settings: Settings, wish: Wish) -> str:
         raise Trouble(str(error), Status.CONFIGURATION) from error
 
 
+def _asked(work: Coroutine[Any, Any, T]) -> T:
+    """What *work* with Redis comes to."""
+    try:
+        return asyncio.run(work)
+    except ValueError as error:
+        raise Trouble(f"FAIRLEAD_REDIS_URL: {error}", Status.CONFIGURATION) from error
+
+
+@asynccontextmanager
+async def _shards(settings: Settings, names: Names) -> AsyncIterator[Shards]:
+    shards = open_shards(settings.redis_url.get_secret_value(), names, client_name="fairlead-cli")
+    try:
+        yield shards
+    finally:
+        await shards.aclose()
+
+
 async def _revoked(settings: Settings, user: str, token_id: str, seconds: float) -> Revocation:
     names = Names(settings.prefix)
-    shards: Shards = open_shards(settings.redis_url.get_secret_value(), names, client_name="fairlead-cli")
-    try:
+    async with _shards(settings, names) as shards:
         revoked = RevocationList(shards, names, Revocations(), lambda news: {}, seconds)
         one = await revoked.revoke(user_id=user, token_id=token_id, by=COMMAND)
         facts = {"by": COMMAND, "source": "cli", "token_id": token_id, "user_id": user, "revocation": one.id}
         await shards.ask(audit.written(names, "tokens_revoked", facts))
-    finally:
-        await shards.aclose()
     return one
+
+
+async def _unless_revoked(settings: Settings, finding: Finding) -> Finding:
+    """What was found of a token, when the revocations in Redis have been looked at, too."""
+    names, known = Names(settings.prefix), Revocations()
+    async with _shards(settings, names) as shards:
+        await RevocationList(shards, names, known, lambda news: {}, settings.revoked_seconds).look()
+    assert finding.identity is not None
+    try:
+        known.check(finding.identity)
+    except TokenRejected as rejected:
+        return replace(finding, identity=None, reason=rejected.message, expired=rejected.expired)
+    return finding
 
 
 def _object(text: str) -> dict[str, object]:
@@ -157,9 +191,10 @@ async def _examined(settings: Settings, token: str) -> Finding:
         await verifier.aclose()
 
 
-def _facts(finding: Finding) -> dict[str, object]:
+def _facts(finding: Finding, sees_revocations: bool) -> dict[str, object]:
     return {
         "valid": not finding.reason,
+        "revocations_seen": sees_revocations,
         "reason": finding.reason,
         "expired": finding.expired,
         "header": dict(finding.header),
@@ -167,8 +202,9 @@ def _facts(finding: Finding) -> dict[str, object]:
     }
 
 
-def _tell(finding: Finding) -> None:
-    say(f"not valid: {finding.reason}" if finding.reason else "valid")
+def _tell(finding: Finding, sees_revocations: bool) -> None:
+    unseen = "" if sees_revocations else ", unless it was revoked: set FAIRLEAD_REDIS_URL or --redis to look at that"
+    say(f"not valid: {finding.reason}" if finding.reason else f"valid{unseen}")
     for name, value in finding.claims.items():
         say(f"  {name:<10} {_readable(name, value)}")
 
