@@ -2,7 +2,7 @@
 
 import { useCell } from "./core/cell.js";
 import { html, useErrorBoundary, useLayoutEffect, useRef, useState } from "./core/html.js";
-import { line, servedBy } from "./core/monitor.js";
+import { isStale, line, servedBy } from "./core/monitor.js";
 import { go, place, to } from "./core/route.js";
 import { session, signOut } from "./core/session.js";
 import { switchTheme, theme } from "./core/theme.js";
@@ -17,6 +17,7 @@ export function Shell() {
   const { screen, id, query } = useCell(place);
   const [isMenuOpen, setMenu] = useState(false);
   const [isHelpOpen, setHelp] = useState(false);
+  const isOld = useCell(isStale);
   const shown = SCREENS[screen] ?? SCREENS.overview;
   const jumps = Object.fromEntries(Object.entries(SCREENS).map(([name, { key }]) => [key, () => go(to(name))]));
 
@@ -38,7 +39,7 @@ export function Shell() {
 
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to content</a>
-    <div class=${`frame ${isMenuOpen ? "menu-open" : ""}`}>
+    <div class=${`frame ${isMenuOpen ? "menu-open" : ""} ${isOld ? "stale-figures" : ""}`}>
       <header class="side">
         <a class="brand" href=${to("overview")}>
           <img src="static/dashboard/icon.svg" alt="" width="24" height="24" />Fairlead

@@ -7,6 +7,8 @@ import { session, signOut } from "./session.js";
 const LONGEST_WAIT_MS = 15_000;
 const FIRST_WAIT_MS = 500;
 const SILENCE_MS = 10_000;
+const STALE_MS = 3000;
+const LOOK_MS = 250;
 
 /**
  * @typedef {{ phase: "off" | "connecting" | "open" | "waiting" | "refused", detail: string, until: number }} Line
@@ -21,6 +23,14 @@ export const servedBy = cell("");
 
 /** The latest `stats_update`. @type {import("./cell.js").Cell<any>} */
 export const stats = cell(null);
+
+/** Whether the figures stand still: none came for longer than one may miss. */
+export const isStale = cell(false);
+
+let heardAt = 0; // the latest `stats_update`, or else the greeting, in ms since 1970
+
+/** How old the latest figures are, in seconds; null when none ever came. */
+export const ageOfFigures = () => (stats.value ? (Date.now() - heardAt) / 1000 : null);
 
 const ears = new Map(); // frame type -> functions
 const waiting = new Map(); // action id -> function
@@ -67,6 +77,13 @@ export function stop() {
   line.set({ phase: "off", detail: "", until: 0 });
 }
 
+/** Forget what somebody else was told. */
+function forget() {
+  heardAt = 0;
+  stats.set(null);
+  isStale.set(false);
+}
+
 /** Try again now. */
 export function hurry() {
   if (line.value.phase === "waiting" || line.value.phase === "refused") start();
@@ -78,10 +95,13 @@ function heard(frame) {
     learn(frame.server_time);
     servedBy.set(frame.replica);
     line.set({ phase: "open", detail: "", until: 0 });
+    if (!stats.value) heardAt = Date.now();
   }
   if (frame.type === "stats_update") {
     learn(frame.at);
+    heardAt = Date.now();
     stats.set(frame);
+    isStale.set(false);
   }
   watch();
   const settle = waiting.get(frame.ref);
@@ -126,5 +146,10 @@ function settleAll() {
 // A page that was left may be kept by the browser, and its socket with it.
 addEventListener("pagehide", stop);
 addEventListener("pageshow", ({ persisted }) => persisted && start());
-session.subscribe((now) => (now ? start() : stop()));
+session.subscribe((now) => {
+  forget();
+  if (now) start();
+  else stop();
+});
 addEventListener("online", hurry);
+setInterval(() => isStale.set(heardAt > 0 && Date.now() - heardAt > STALE_MS), LOOK_MS);
