@@ -160,6 +160,49 @@ async def test_the_keyboard_reaches_everything(dashboard: Dashboard, fleet: list
         await dashboard.shows("these keys", "dialog")
 
 
+MODAL = "document.querySelector('.sheet')?.matches(':modal')"
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+async def test_a_sheet_is_over_everything_however_it_is_reached(
+    dashboard: Dashboard, fleet: list[Replica], width: int
+) -> None:
+    page = dashboard.page
+    loaded = "!!document.querySelector('.names') && !!document.querySelector('.sheet tbody')"
+    async with connected(fleet[1].url, "ada"), connected(fleet[2].url, "ben"):
+        await dashboard.open(fleet[0], "overview", width=width)
+        await dashboard.go("users/ada")
+        await page.until(loaded)
+        assert await page.evaluate(MODAL), "from another screen"
+        await page.command("Page.reload")
+        await page.until(f"document.readyState === 'complete' && {loaded}")
+        assert await page.evaluate(MODAL), "after a reload"
+        await page.until("document.querySelector('.sheet').getBoundingClientRect().right === innerWidth")
+        middle = """(() => {
+            const { x, y } = document.querySelector('.sheet [aria-label=Close]').getBoundingClientRect();
+            return document.elementFromPoint(x + 16, y + 16).closest('[aria-label=Close]') !== null })()"""
+        assert await page.evaluate(middle), "its button can be reached"
+        assert await page.evaluate("document.querySelector('.sheet').contains(document.activeElement)")
+        await page.press("Escape", code=27)
+        await page.until("!document.querySelector('dialog')")
+
+
+async def test_what_was_done_is_said_over_whatever_is_open(dashboard: Dashboard, fleet: list[Replica]) -> None:
+    page = dashboard.page
+    said = """(() => { const toast = document.querySelector('.toasts p'); if (!toast) return '';
+        const { x, y, width, height } = toast.getBoundingClientRect();
+        toast.parentNode.style.pointerEvents = 'auto';
+        return document.elementFromPoint(x + width / 2, y + height / 2) === toast ? toast.textContent : '' })()"""
+    async with connected(fleet[1].url, "ada"):
+        await dashboard.open(fleet[0], "users/ada")
+        await dashboard.click(".sheet button", "Ping all now")
+        await page.until(f"{said}.includes('answered')")
+        assert await page.evaluate("document.querySelectorAll('.toasts p').length") == 1
+        await page.press("Escape", code=27)
+        await page.until("!document.querySelector('dialog')")
+        await page.until(f"{said}.includes('answered')")
+
+
 async def unnamed(dashboard: Dashboard) -> list[Any]:
     """Whatever a screen reader would come upon and could not name."""
     tree = await dashboard.page.command("Accessibility.getFullAXTree")

@@ -10,7 +10,7 @@ import { Shell } from "./shell.js";
 
 function Dashboard() {
   const who = useCell(session);
-  return html`${who ? html`<${Shell} key=${who.user} />` : html`<${SignIn} />`}<${Toasts} />`;
+  return html`${who ? html`<${Shell} key=${who.user} />` : html`<${SignIn} />`}<${Toasts} depth=${0} />`;
 }
 
 resume();

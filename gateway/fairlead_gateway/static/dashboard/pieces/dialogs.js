@@ -3,15 +3,30 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { Icon } from "./icons.js";
 import { Field } from "./small.js";
+import { Toasts, layers } from "./toasts.js";
 
 /** The browser's own dialog keeps the keyboard inside, closes on Esc and gives the focus back. */
 function Modal({ kind, label, close, children }) {
   const place = useRef(null);
+  const focused = useRef(null);
+  const [depth, setDepth] = useState(NaN);
   useLayoutEffect(() => {
     const dialog = place.current;
+    keepGutter();
     dialog.showModal();
-    return () => dialog.close();
+    layers.set(layers.value + 1);
+    setDepth(layers.value);
+    return () => {
+      dialog.close();
+      layers.set(layers.value - 1);
+    };
   }, []);
+  // What lies beside it may come later and move it, and whatever is moved lies over nothing any more.
+  useLayoutEffect(() => {
+    if (place.current.matches(":modal")) return;
+    raise(place.current);
+    focused.current?.focus();
+  });
   const outside = (event) => event.target === place.current && close();
   return html`
     <dialog
@@ -20,10 +35,27 @@ function Modal({ kind, label, close, children }) {
       aria-label=${label}
       onCancel=${(event) => (event.preventDefault(), close())}
       onMouseDown=${outside}
+      onFocusIn=${(event) => (focused.current = event.target)}
     >
       ${children}
+      <${Toasts} depth=${depth} />
     </dialog>
   `;
+}
+
+/** Lay a dialog over the page again, and those that are open in it over it. */
+function raise(dialog) {
+  for (const one of [dialog, ...dialog.querySelectorAll("dialog")]) {
+    one.close();
+    one.showModal();
+  }
+}
+
+/** Tell the stylesheet how wide the scrollbar is that goes: nothing may jump, and no strip stay beside the dialog. */
+function keepGutter() {
+  if (document.querySelector("dialog[open]")) return;
+  const { clientWidth, style } = document.documentElement;
+  style.setProperty("--gutter", `${innerWidth - clientWidth}px`);
 }
 
 /** @param {{ title: string, close: () => void, children: unknown, about?: unknown }} of */

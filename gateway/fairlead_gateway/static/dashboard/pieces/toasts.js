@@ -9,6 +9,9 @@ let number = 0;
 /** @type {import("../core/cell.js").Cell<{ id: number, text: string, kind: string }[]>} */
 const said = cell([]);
 
+/** How many dialogs lie over the page: what lies below the uppermost is neither seen nor read aloud. */
+export const layers = cell(0);
+
 /** @param {string} text @param {"good" | "bad"} [kind] */
 export function say(text, kind = "good") {
   const id = ++number;
@@ -28,9 +31,11 @@ export async function trying(work, done) {
   }
 }
 
-export function Toasts() {
+/** Where it is said, if nothing lies over it. @param {{ depth: number }} of */
+export function Toasts({ depth }) {
   const all = useCell(said);
+  const isUppermost = useCell(layers) === depth;
   return html`<div class="toasts" role="status">
-    ${all.map((one) => html`<p key=${one.id} class=${one.kind}>${one.text}</p>`)}
+    ${isUppermost && all.map((one) => html`<p key=${one.id} class=${one.kind}>${one.text}</p>`)}
   </div>`;
 }
