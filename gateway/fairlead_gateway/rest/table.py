@@ -6,6 +6,7 @@ from typing import Final
 
 from fairlead_gateway.rest import (
     alerts,
+    callers,
     configuration,
     confirmations,
     connections,
@@ -42,6 +43,7 @@ ROWS: Final[Rows] = (
     *health.ROWS,
     *alerts.ROWS,
     *tickets.ROWS,
+    *callers.ROWS,
     *traces.ROWS,
 )
 """Every route, in the order of the documentation."""

@@ -77,8 +77,58 @@ async def test_ranks_see_what_they_may(dashboard: Dashboard, fleet: list[Replica
     await dashboard.page.open("about:blank")
     await dashboard.page.open(f"{fleet[0].http}/dashboard#token={token('ada')}")
 
-    await dashboard.shows("Not live", ".line")
-    await dashboard.shows("Your role may not see this")
+    await dashboard.shows("it takes a viewer, an operator or an admin", ".sign-in [role=alert]")
+    assert await dashboard.page.evaluate("sessionStorage.length") == 0
+
+
+async def test_what_a_rank_may_not_do_is_not_offered(dashboard: Dashboard, fleet: list[Replica]) -> None:
+    offered = "[...document.querySelectorAll('.sheet-body button')].map((one) => one.textContent.trim())"
+    async with connected(fleet[1].url, "ada"):
+        await dashboard.open(fleet[0], "users/ada", role="viewer")
+        await dashboard.shows("is for operators and admins", ".sheet")
+        assert await dashboard.page.evaluate(offered) == []
+
+
+async def test_a_token_is_taken_from_the_address_of_an_open_page(dashboard: Dashboard, fleet: list[Replica]) -> None:
+    page = dashboard.page
+    await dashboard.open(fleet[0], "users", role="viewer")
+    await page.evaluate(f"void (location.hash = '#token={token('other', role='operator')}')")
+    await dashboard.shows("other · operator", ".who")
+    await page.until("!!document.querySelector('.line.open')")
+    assert await page.evaluate("location.hash") == "#/"
+    await page.evaluate("void (location.hash = '#token=nonsense')")
+    await dashboard.shows("What the address held is no token.", ".sign-in")
+
+
+async def test_whoever_is_logged_out_everywhere_is_gone_and_listed(dashboard: Dashboard, fleet: list[Replica]) -> None:
+    async with connected(fleet[1].url, "leaver") as leaver:
+        await dashboard.open(fleet[0], "users/leaver")
+        await dashboard.click(".sheet button", "Log out everywhere…")
+        await dashboard.click(".box button", "Log out")
+        assert (await leaver.closed())[0] == 4401
+        await dashboard.shows("Logged out leaver; 1 connection closed.", ".toasts")
+        await dashboard.shows("4401", ".sheet")
+    await dashboard.go("history?what=revoked")
+    await dashboard.shows("leaver", "tbody")
+
+
+async def test_an_id_that_no_address_can_hold_shows_nobody_else(dashboard: Dashboard, fleet: list[Replica]) -> None:
+    async with connected(fleet[1].url, ".."), connected(fleet[1].url, "ada"):
+        await dashboard.open(fleet[0], "users/..")
+        await dashboard.page.until(
+            "document.querySelectorAll('.sheet .table[aria-label^=Their] tbody tr').length === 1"
+        )
+        await dashboard.click(".sheet button", "Ping all now")
+        await dashboard.shows("cannot stand in an address", ".toasts")
+
+
+async def test_an_address_that_names_no_screen_says_so(dashboard: Dashboard, fleet: list[Replica]) -> None:
+    await dashboard.open(fleet[0])
+    for name in ("nosuch", "toString"):
+        await dashboard.page.evaluate(f"void (location.hash = '#/{name}')")
+        await dashboard.shows("This address leads nowhere", "main")
+        await dashboard.page.evaluate("void (location.hash = '#/')")
+        await dashboard.page.until("document.querySelector('h1').textContent === 'Overview'")
 
 
 async def test_no_secret_is_shown(dashboard: Dashboard, fleet: list[Replica]) -> None:
@@ -149,7 +199,7 @@ async def test_the_keyboard_reaches_everything(dashboard: Dashboard, fleet: list
         assert await page.evaluate("document.querySelector('h1').textContent") == "Connections"
         await dashboard.write(".search", "ada")
         await page.until("document.querySelectorAll('tbody tr').length === 1")
-        await page.evaluate("document.querySelector('tbody a').focus()")
+        await page.evaluate("document.querySelector('tbody .code a').focus()")
         await page.press("Enter", code=13)
         await page.until("document.querySelector('dialog[open]')?.contains(document.activeElement)")
         await page.press("Escape", code=27)

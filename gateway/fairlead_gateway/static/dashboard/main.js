@@ -2,6 +2,7 @@
 
 import { html, render } from "./core/html.js";
 import { useCell } from "./core/cell.js";
+import { rank } from "./core/rank.js";
 import { resume, session } from "./core/session.js";
 import "./core/series.js";
 import { Toasts } from "./pieces/toasts.js";
@@ -10,7 +11,9 @@ import { Shell } from "./shell.js";
 
 function Dashboard() {
   const who = useCell(session);
-  return html`${who ? html`<${Shell} key=${who.user} />` : html`<${SignIn} />`}<${Toasts} depth=${0} />`;
+  const known = useCell(rank);
+  const inside = known ? html`<${Shell} key=${who?.token} />` : html`<p class="starting">Fairlead is starting…</p>`;
+  return html`${who ? inside : html`<${SignIn} />`}<${Toasts} depth=${0} />`;
 }
 
 resume();

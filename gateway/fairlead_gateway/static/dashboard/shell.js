@@ -3,12 +3,15 @@
 import { useCell } from "./core/cell.js";
 import { html, useErrorBoundary, useLayoutEffect, useRef, useState } from "./core/html.js";
 import { isStale, line, servedBy } from "./core/monitor.js";
+import { rank, useMay } from "./core/rank.js";
 import { go, place, to } from "./core/route.js";
 import { session, signOut } from "./core/session.js";
 import { switchTheme, theme } from "./core/theme.js";
 import { Icon } from "./pieces/icons.js";
 import { useKeys } from "./pieces/dialogs.js";
 import { LineState } from "./pieces/line.js";
+import { Head } from "./pieces/small.js";
+import { Empty } from "./pieces/states.js";
 import { firingNow } from "./screens/alerts.js";
 import { GROUPS, SCREENS } from "./screens/all.js";
 import { Shortcuts } from "./screens/shortcuts.js";
@@ -18,7 +21,7 @@ export function Shell() {
   const [isMenuOpen, setMenu] = useState(false);
   const [isHelpOpen, setHelp] = useState(false);
   const isOld = useCell(isStale);
-  const shown = SCREENS[screen] ?? SCREENS.overview;
+  const shown = Object.hasOwn(SCREENS, screen) ? SCREENS[screen] : NOWHERE;
   const jumps = Object.fromEntries(Object.entries(SCREENS).map(([name, { key }]) => [key, () => go(to(name))]));
 
   const isFirst = useRef(true);
@@ -54,7 +57,7 @@ export function Shell() {
           <${Icon} name=${isMenuOpen ? "close" : "menu"} />
         </button>
         <div id="menu">
-          <${Navigation} screen=${screen in SCREENS ? screen : "overview"} />
+          <${Navigation} screen=${screen} />
           <${Who} help=${() => setHelp(true)} />
         </div>
       </header>
@@ -64,6 +67,18 @@ export function Shell() {
       </div>
     </div>
     ${isHelpOpen && html`<${Shortcuts} close=${() => setHelp(false)} />`}
+  `;
+}
+
+const NOWHERE = { title: "No such screen", part: Nowhere };
+
+/** What an address shows that names none of the screens. */
+function Nowhere() {
+  return html`
+    <${Head} title="No such screen" />
+    <${Empty} title="This address leads nowhere">
+      The dashboard has no screen of that name. <a href=${to("overview")}>Go to the overview.</a>
+    <//>
   `;
 }
 
@@ -97,11 +112,13 @@ function Screen({ of, id, query }) {
 
 function Navigation({ screen }) {
   const firing = useCell(firingNow);
+  const isAdmin = useMay("admin");
   const link = (name) => html`
     <li key=${name}>
       <a href=${to(name)} aria-current=${name === screen ? "page" : undefined}>
         <${Icon} name=${name} />${SCREENS[name].title}
         ${name === "alerts" && firing > 0 && html`<b class="count">${firing}<span class="unseen"> firing</span></b>`}
+        ${name === "configuration" && !isAdmin && html`<small class="about">admins</small>`}
       </a>
     </li>
   `;
@@ -126,12 +143,14 @@ function Navigation({ screen }) {
 function Who({ help }) {
   const who = useCell(session);
   const shade = useCell(theme);
+  const allowed = useCell(rank);
   const replica = useCell(servedBy);
   const { phase } = useCell(line);
   return html`
     <footer class="who">
       <p>
         <b><bdi>${who?.user}</bdi></b> ${who?.role && html`· <bdi>${who.role}</bdi>`}
+        ${allowed !== "unknown" && allowed !== who?.role && html`· ${allowed}`}
       </p>
       ${replica && phase === "open" && html`<p class="about">by way of <bdi>${replica}</bdi></p>`}
       <div>

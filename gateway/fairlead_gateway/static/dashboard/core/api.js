@@ -5,6 +5,9 @@ import { session, signOut } from "./session.js";
 const LONGEST_MS = 20_000;
 const PREFIX = new URL("api/v1/websocket/", document.baseURI);
 
+const DOTS =
+  "An id that is . or .. cannot stand in an address: browsers take it for a step in the path, however it is written.";
+
 /** What a replica has against a request, as a problem document says it (RFC 9457). */
 export class Problem extends Error {
   /**
@@ -31,6 +34,7 @@ export class Problem extends Error {
  * @returns {Promise<any>} the JSON of the answer, or null where it has none
  */
 export async function ask(method, path, { query = {}, body, signal } = {}) {
+  if (path.split("/").some((part) => part === "." || part === "..")) throw new Problem(400, "not over HTTP", DOTS);
   const url = new URL(path, PREFIX);
   for (const [name, value] of Object.entries(query)) {
     if (value !== "" && value !== undefined && value !== null) url.searchParams.set(name, String(value));

@@ -39,6 +39,12 @@ export function cell(value) {
  */
 export function useCell(source) {
   const [, again] = useReducer((count) => count + 1, 0);
-  useEffect(() => source.subscribe(again), [source]);
-  return source.value;
+  const shown = source.value;
+  useEffect(() => {
+    const end = source.subscribe(again);
+    // Effects run after the painting: it may be another by now.
+    if (!Object.is(source.value, shown)) again();
+    return end;
+  }, [source]);
+  return shown;
 }

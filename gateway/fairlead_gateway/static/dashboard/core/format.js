@@ -12,6 +12,9 @@ const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 /** 12,345 */
 export const count = (value) => (isNumber(value) ? whole.format(Math.round(value)) : NOTHING);
 
+/** 1 replica, 2 replicas */
+export const several = (value, word) => `${count(value)} ${word}${value === 1 ? "" : "s"}`;
+
 /** 12.3K, for places where every digit counts less than the space */
 export const brief = (value) => (isNumber(value) ? short.format(value) : NOTHING);
 

@@ -61,8 +61,16 @@ export function signOut(why = "") {
 
 /** Sign in with what stands behind the address, which is wiped at once, or with what this tab had before. */
 export function resume() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given !== null) history.replaceState(null, "", `${location.pathname}${location.search}#/`);
-  const token = given ?? sessionStorage.getItem(KEY);
-  if (token && !signIn(token) && !farewell.value) farewell.set("What the address held is no token.");
+  if (!take()) signIn(sessionStorage.getItem(KEY) ?? "");
 }
+
+/** Sign in with what stands behind the address; whoever was signed in before is no more. @returns {boolean} */
+function take() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given === null) return false;
+  history.replaceState(null, "", `${location.pathname}${location.search}#/`);
+  if (!signIn(given)) signOut(farewell.value || "What the address held is no token.");
+  return true;
+}
+
+addEventListener("hashchange", take);

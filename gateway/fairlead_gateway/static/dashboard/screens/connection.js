@@ -4,8 +4,10 @@ import { ask, segment } from "../core/api.js";
 import { bytes, moment, ms } from "../core/format.js";
 import { html, useState } from "../core/html.js";
 import { useLoaded } from "../core/load.js";
+import { useMay } from "../core/rank.js";
 import { to } from "../core/route.js";
 import { Reason, Sheet, Sure, useOpen } from "../pieces/dialogs.js";
+import { May } from "../pieces/may.js";
 import { SendForm } from "../pieces/send.js";
 import { Badge, Card, Facts, Id, Json, Name } from "../pieces/small.js";
 import { Shown } from "../pieces/states.js";
@@ -27,6 +29,7 @@ export function OneConnection({ id, close }) {
 
 function Detail({ one, isGone, close }) {
   const [isAsking, openSure, closeSure] = useOpen();
+  const isOperator = useMay("operator");
   if (isGone)
     return html`<p class="note warn">
       It has ended. <a href=${to("history", "", { user_id: one.user_id })}>How, is in the history.</a>
@@ -51,7 +54,9 @@ function Detail({ one, isGone, close }) {
         ["Not yet read", one.outbox_bytes === undefined ? undefined : bytes(one.outbox_bytes)],
       ]}
     />
-    <${Ping} user=${one.user_id} connection=${one.connection_id} />
+    <${May} needs="operator" what="Pinging, sending and disconnecting">
+      <${Ping} user=${one.user_id} connection=${one.connection_id} />
+    <//>
     ${
       one.channels &&
       html`<h3>Hears</h3>
@@ -64,10 +69,13 @@ function Detail({ one, isGone, close }) {
       html`<h3>Metadata</h3>
         <${Json} value=${one.metadata} />`
     }
-    <${Card} title="Send a message" about=${html`to every connection of <${Name} of=${one.user_id} />`}>
-      <${SendForm} send=${(body) => ask("POST", `users/${segment(one.user_id)}/messages`, { body })} />
-    <//>
-    <p><button class="danger" onClick=${openSure}>Disconnect…</button></p>
+    ${
+      isOperator &&
+      html`<${Card} title="Send a message" about=${html`to every connection of <${Name} of=${one.user_id} />`}>
+          <${SendForm} send=${(body) => ask("POST", `users/${segment(one.user_id)}/messages`, { body })} />
+        <//>
+        <p><button class="danger" onClick=${openSure}>Disconnect…</button></p>`
+    }
     ${isAsking && html`<${Disconnect} one=${one} close=${closeSure} done=${close} />`}
   `;
 }

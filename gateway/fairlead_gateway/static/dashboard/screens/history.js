@@ -3,6 +3,7 @@
 import { moment, span } from "../core/format.js";
 import { html } from "../core/html.js";
 import { usePages } from "../core/load.js";
+import { useMay } from "../core/rank.js";
 import { go, to } from "../core/route.js";
 import { Badge, Head, Name, Search, Switch } from "../pieces/small.js";
 import { Empty } from "../pieces/states.js";
@@ -40,9 +41,25 @@ const Told = ({ facts }) => html`
   </ul>
 `;
 
+const REVOKED = [
+  { title: "When", cell: (one) => moment(one.revoked_at) },
+  { title: "By", cell: (one) => html`<${Name} of=${one.by || "–"} />` },
+  {
+    title: "Whose",
+    cell: (one) =>
+      one.user_id ? html`all of <a href=${to("users", one.user_id)}><${Name} of=${one.user_id} /></a>` : "one token",
+  },
+  { title: "Token", kind: "code", cell: (one) => html`<${Name} of=${one.token_id ?? "–"} />` },
+  { title: "Issued before", cell: (one) => moment(one.before) },
+  { title: "Remembered until", cell: (one) => moment(one.expires_at) },
+];
+
+const PARTS = { connections: Ended, audit: Audit, revoked: Revocations };
+
 export function History({ query }) {
   const { what = "connections", user_id: user = "" } = query;
   const show = (more) => go(to("history", "", { ...query, ...more }), true);
+  const isAdmin = useMay("admin");
   const of = (one) => show({ user_id: one });
   return html`
     <${Head} title="History">
@@ -54,10 +71,11 @@ export function History({ query }) {
         options=${[
           ["connections", "Connections"],
           ["audit", "Audit"],
+          ...(isAdmin ? [["revoked", "Revoked tokens"]] : []),
         ]}
       />
     <//>
-    ${what === "audit" ? html`<${Audit} />` : html`<${Ended} user=${user} />`}
+    <${Object.hasOwn(PARTS, what) ? PARTS[what] : Ended} user=${user} />
   `;
 }
 
@@ -73,6 +91,17 @@ function Ended({ user }) {
         ? html`<${Empty} title=${`Nothing of ${user}`}>User ids are compared whole.<//>`
         : html`<${Empty} title="No connection has ended yet">What ends is kept here for a while.<//>`
     }
+  />`;
+}
+
+function Revocations() {
+  const pages = usePages("tokens/revoked", { every: POLL_MS });
+  return html`<${Listed}
+    pages=${pages}
+    caption="Tokens that were revoked"
+    columns=${REVOKED}
+    keyOf=${(one) => one.id}
+    empty=${html`<${Empty} title="No token is revoked">A user's sheet can log them out everywhere.<//>`}
   />`;
 }
 

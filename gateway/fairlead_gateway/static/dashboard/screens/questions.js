@@ -7,6 +7,7 @@ import { usePages } from "../core/load.js";
 import { on } from "../core/monitor.js";
 import { AnswerForm } from "../pieces/answer.js";
 import { Sheet } from "../pieces/dialogs.js";
+import { May } from "../pieces/may.js";
 import { Badge, Facts, Head, Name } from "../pieces/small.js";
 import { Empty, More, Shown } from "../pieces/states.js";
 
@@ -69,9 +70,11 @@ function Question({ one, open }) {
         ${one.step && html`<span class="about">step <${Name} of=${String(one.step)} /></span>`}
       </p>
       <p class="asked"><bdi>${one.message || "Go on?"}</bdi></p>
-      <p class="about">of ${one.responders.map((who, at) => html`${at ? ", " : ""}<${Name} of=${who} />`)}</p>
+      <p class="about">asked of ${one.responders.map((who, at) => html`${at ? ", " : ""}<${Name} of=${who} />`)}</p>
       <${Left} one=${one} />
-      <p><button class="quiet small" onClick=${() => open(one)}>Answer for them…</button></p>
+      <${May} needs="admin" what="Answering for others">
+        <p><button class="quiet small" onClick=${() => open(one)}>Answer for them…</button></p>
+      <//>
     </li>
   `;
 }

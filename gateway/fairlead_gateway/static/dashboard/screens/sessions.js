@@ -6,6 +6,7 @@ import { html } from "../core/html.js";
 import { useLoaded, usePages } from "../core/load.js";
 import { go, to } from "../core/route.js";
 import { Sheet } from "../pieces/dialogs.js";
+import { May } from "../pieces/may.js";
 import { SendForm } from "../pieces/send.js";
 import { Card, Head, Name } from "../pieces/small.js";
 import { Empty, Shown, Silent } from "../pieces/states.js";
@@ -51,7 +52,7 @@ export function Sessions({ id }) {
 }
 
 function OneSession({ id }) {
-  const found = useLoaded(`sessions/${segment(id)}/connections`, { every: POLL_MS });
+  const found = useLoaded("connections", { query: { session_id: id }, every: POLL_MS });
   return html`
     <${Sheet} title=${id} about="Session" close=${() => go(to("sessions"))}>
       <${Shown} of=${found} rows=${4}>
@@ -69,8 +70,10 @@ function OneSession({ id }) {
           }
         `}
       <//>
-      <${Card} title="Send a message" about="to everybody in it">
-        <${SendForm} send=${(body) => ask("POST", `sessions/${segment(id)}/messages`, { body })} />
+      <${May} needs="operator" what="Sending messages">
+        <${Card} title="Send a message" about="to everybody in it">
+          <${SendForm} send=${(body) => ask("POST", `sessions/${segment(id)}/messages`, { body })} />
+        <//>
       <//>
     <//>
   `;

@@ -6,6 +6,7 @@ import { now, useTick } from "../core/clock.js";
 import { html, useState } from "../core/html.js";
 import { usePages } from "../core/load.js";
 import { Sheet, Sure } from "../pieces/dialogs.js";
+import { May } from "../pieces/may.js";
 import { Badge, Bar, Facts, Head, Json, Name } from "../pieces/small.js";
 import { Empty, More, Shown } from "../pieces/states.js";
 import { say } from "../pieces/toasts.js";
@@ -69,7 +70,9 @@ function Task({ task, open, end }) {
           ["Last heard of", html`<span title=${moment(task.updated_at)}>${span(silent)} ago</span>`],
         ]}
       />
-      <p><button class="quiet small" onClick=${() => end(id)}>Cancel…</button></p>
+      <${May} needs="operator" what="Cancelling tasks">
+        <p><button class="quiet small" onClick=${() => end(id)}>Cancel…</button></p>
+      <//>
     </li>
   `;
 }

@@ -1,13 +1,14 @@
 // Who is online, however many connections each has.
 
 import { ask, segment } from "../core/api.js";
-import { count, ms, tail } from "../core/format.js";
+import { count, moment, ms, several, span, tail } from "../core/format.js";
 import { html, useEffect, useState } from "../core/html.js";
 import { useLoaded, usePages } from "../core/load.js";
 import { on } from "../core/monitor.js";
 import { go, to } from "../core/route.js";
 import { Icon } from "../pieces/icons.js";
 import { Reason, Sheet, Sure, useOpen } from "../pieces/dialogs.js";
+import { May } from "../pieces/may.js";
 import { SendForm } from "../pieces/send.js";
 import { Badge, Card, Head, Name } from "../pieces/small.js";
 import { Empty, More, Shown, Silent } from "../pieces/states.js";
@@ -57,8 +58,10 @@ const User = ({ id }) => html`
 `;
 
 function OneUser({ id, close }) {
-  const found = useLoaded(`users/${segment(id)}/connections`, { every: 3000 });
+  // Asked for by a filter, not by a path, in which not every id can stand.
+  const found = useLoaded("connections", { query: { user_id: id }, every: 3000 });
   const [isAsking, openSure, closeSure] = useOpen();
+  const [isEnding, openEnd, closeEnd] = useOpen();
   const [answers, setAnswers] = useState({});
   const ping = async () => {
     const told = await trying(
@@ -99,21 +102,73 @@ function OneUser({ id, close }) {
           }
         `}
       <//>
-      <p class="row"><button class="quiet" onClick=${ping}>Ping all now</button></p>
-      <${Card} title="Send a message">
-        <${SendForm} send=${(body) => ask("POST", `users/${segment(id)}/messages`, { body })} />
+      <${May} needs="operator" what="Pinging, sending and disconnecting">
+        <p class="row"><button class="quiet" onClick=${ping}>Ping all now</button></p>
+        <${Card} title="Send a message">
+          <${SendForm} send=${(body) => ask("POST", `users/${segment(id)}/messages`, { body })} />
+        <//>
+        <p><button class="danger" onClick=${openSure}>Disconnect everywhere…</button></p>
       <//>
-      <p><button class="danger" onClick=${openSure}>Disconnect everywhere…</button></p>
-      ${isAsking && html`<${DisconnectUser} id=${id} close=${closeSure} />`}
+      <${May} needs="admin" what="Logging somebody out">
+        <p><button class="danger" onClick=${openEnd}>Log out everywhere…</button></p>
+      <//>
+      <${Lately} id=${id} />
+      ${isAsking && html`<${DisconnectUser} id=${id} close=${closeSure} done=${found.reload} />`}
+      ${isEnding && html`<${LogOut} id=${id} close=${closeEnd} done=${found.reload} />`}
     <//>
   `;
 }
 
-function DisconnectUser({ id, close }) {
+const LAST = [
+  { title: "Ended", cell: (one) => moment(one.ended_at) },
+  { title: "Lasted", cell: (one) => span(one.seconds) },
+  { title: "Why", cell: (one) => html`${one.code} <${Name} of=${one.reason ?? ""} />` },
+];
+
+/** When they were last here. */
+function Lately({ id }) {
+  const found = useLoaded("history", { query: { user_id: id, limit: 3 }, every: POLL_MS });
+  return html`
+    <h3>Last seen</h3>
+    <${Shown} of=${found} rows=${2}>
+      ${({ items }) =>
+        items.length
+          ? html`<${Table}
+                caption="Connections that ended"
+                columns=${LAST}
+                rows=${items}
+                keyOf=${(one) => one.connection_id}
+              />
+              <p><a href=${to("history", "", { user_id: id })}>All that is kept</a></p>`
+          : html`<p class="about">No connection of theirs has ended, as far as the history reaches.</p>`}
+    <//>
+  `;
+}
+
+/** Ask, then revoke all tokens that somebody has now. */
+function LogOut({ id, close, done }) {
+  const act = async () => {
+    const { closed, silent } = await ask("POST", "tokens/revoke", { body: { user_id: id } });
+    const late = silent.length ? ` ${silent.join(", ")} has not confirmed it yet.` : "";
+    say(`Logged out ${id}; ${several(closed, "connection")} closed.${late}`);
+    done();
+  };
+  return html`
+    <${Sure} title="Log this user out everywhere?" verb="Log out" close=${close} act=${act}>
+      <p>
+        Every token that <${Name} of=${id} /> has now is revoked on every replica, and the connections are closed with
+        4401. A token issued later is good.
+      </p>
+    <//>
+  `;
+}
+
+function DisconnectUser({ id, close, done }) {
   const act = async (form) => {
     const reason = form.get("reason").trim();
     const { closed } = await ask("POST", "users/disconnect", { body: { user_id: id, ...(reason ? { reason } : {}) } });
-    say(`Closed ${count(closed.length)} connections of ${id}.`);
+    say(`Closed ${several(closed.length, "connection")} of ${id}.`);
+    done();
   };
   return html`
     <${Sure} title="Disconnect this user everywhere?" verb="Disconnect" close=${close} act=${act}>
