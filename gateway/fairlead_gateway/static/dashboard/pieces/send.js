@@ -2,7 +2,7 @@
 
 import { html, useState } from "../core/html.js";
 import { Field } from "./small.js";
-import { count } from "../core/format.js";
+import { several } from "../core/format.js";
 
 const EXAMPLE = '{\n  "type": "notice",\n  "content": "hello"\n}';
 
@@ -32,7 +32,7 @@ async function sent(send, text) {
     return {
       kind: "good",
       text: receivers
-        ? `Sent; ${count(receivers)} replicas hold somebody for it.`
+        ? `Sent; ${several(receivers, "replica")} ${receivers === 1 ? "holds" : "hold"} somebody for it.`
         : "Sent; nobody is there to hear it now.",
     };
   } catch (error) {

@@ -24,16 +24,19 @@ export function Trouble({ problem, retry }) {
   `;
 }
 
+/** As a sentence that another can follow. */
+const ended = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
 function told(problem) {
   if (problem.isUnknownRoute) {
     return ["This replica does not know that yet", "It may run an older version: look at Replicas for who runs what."];
   }
   return (
     {
-      0: ["No answer", `${problem.message} Is it up, and is there a network?`],
+      0: ["No answer", `${ended(problem.message)} Is it up, and is there a network?`],
       403: ["Your role may not see this", problem.message],
       404: ["It is gone", problem.message],
-      503: ["Redis cannot be reached", `${problem.message} It is asked again by itself.`],
+      503: ["Redis cannot be reached", `${ended(problem.message)} It is asked again by itself.`],
     }[problem.status] ?? [`It did not work: ${problem.title}`, problem.message]
   );
 }

@@ -11,21 +11,29 @@ import { Listed } from "../pieces/table.js";
 import { OneConnection } from "./connection.js";
 
 const POLL_MS = 5000;
+const SETTLE_MS = 500;
 const NARROW = { user_id: "user", session_id: "session", instance: "instance", replica: "replica" };
 
 /** The address of one of those that are shown now, which goes on showing them. */
 const here = (id) => to("connections", id, place.value.query);
 
 const COLUMNS = [
-  { title: "User", cell: (one) => html`<${Name} of=${one.user_id} />` },
+  {
+    title: "User",
+    kind: "short",
+    cell: (one) => html`<a href=${to("users", one.user_id)}><${Name} of=${one.user_id} /></a>`,
+  },
   {
     title: "Connection",
     kind: "code",
     cell: (one) => html`<a href=${here(one.connection_id)}>${tail(one.connection_id)}</a>`,
   },
-  { title: "Session", cell: (one) => (one.session_id ? html`<${Name} of=${one.session_id} />` : "–") },
-  { title: "Instance", cell: (one) => (one.instance ? html`<${Name} of=${one.instance} />` : "–") },
-  { title: "Replica", cell: (one) => html`<${Name} of=${one.replica} />` },
+  {
+    title: "Session",
+    kind: "short",
+    cell: ({ session_id: id }) => (id ? html`<a href=${to("sessions", id)}><${Name} of=${id} /></a>` : "–"),
+  },
+  { title: "Replica", kind: "short", cell: (one) => html`<${Name} of=${one.replica} />` },
   { title: "Since", cell: (one) => moment(one.connected_at) },
   { title: "Round trip", kind: "number", cell: (one) => ms(one.round_trip_ms) },
   {
@@ -41,6 +49,8 @@ export function Connections({ id, query }) {
   const close = () => {
     go(to("connections", "", asked));
     pages.reload();
+    // Whoever was just disconnected may have been there a moment longer.
+    setTimeout(pages.refresh, SETTLE_MS);
   };
   const open = (one) => go(here(one.connection_id));
   return html`

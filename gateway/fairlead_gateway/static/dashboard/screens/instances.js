@@ -18,8 +18,8 @@ const COLUMNS = [
     title: "Instance",
     cell: (one) => html`<a href=${to("instances", one.instance)}><${Name} of=${one.instance} /></a>`,
   },
-  { title: "Connections", kind: "number", cell: (one) => count(one.connections) },
-  { title: "", kind: "act", cell: (one) => html`<a href=${to("connections", "", { instance: one.instance })}>Who</a>` },
+  { title: "Readers", kind: "number", cell: (one) => count(one.connections) },
+  { title: "", kind: "act", cell: (one) => html`<a href=${to("connections", "", { instance: one.instance })}>Who reads it</a>` },
 ];
 
 export function Instances({ id }) {
