@@ -47,7 +47,8 @@ export function Connections({ id, query }) {
   const pages = usePages("connections", { query: asked, every: POLL_MS });
   const narrow = (more) => go(to("connections", id, { ...asked, ...more }), true);
   const close = () => {
-    go(to("connections", "", asked));
+    // Whoever has gone elsewhere before the answer came stays there.
+    if (place.value.id === id && place.value.screen === "connections") go(to("connections", "", asked));
     pages.reload();
     // Whoever was just disconnected may have been there a moment longer.
     setTimeout(pages.refresh, SETTLE_MS);
