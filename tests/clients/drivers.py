@@ -112,11 +112,11 @@ class Driver(ABC):
                 self._news.clear()
                 await self._news.wait()
 
-    async def message(self, seconds: float = SECONDS, **wanted: Any) -> Facts:
-        """The next message with these values that no other call has returned."""
+    async def message(self, seconds: float = SECONDS, *, label: str = "", **wanted: Any) -> Facts:
+        """The next message with these values, to the handler of this label; those before it are passed over."""
         async with asyncio.timeout(seconds):
             while True:
-                heard: Facts = (await self.until("message", seconds))["message"]
+                heard: Facts = (await self.until("message", seconds, label=label))["message"]
                 if wanted.items() <= heard.items():
                     return heard
 

@@ -40,7 +40,7 @@ async def test_handlers_are_called_in_the_order_of_messages_and_disturb_no_other
     await client.hear("note", label="first", fails=2)
     await client.hear("*", label="second")
     await line.say(note(1), note(2), note(3), {"type": "tick", "channel": "topic:t", "content": 4})
-    await client.message(type="tick")
+    await client.message(type="tick", label="second")
 
     assert [one["content"] for one in client.messages("first")] == [1, 2, 3]
     assert [one["content"] for one in client.messages("second")] == [1, 2, 3, 4]
