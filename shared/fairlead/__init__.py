@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fairlead.errors import (
+    ClientError,
     Conflict,
     FairleadError,
     Forbidden,
@@ -27,11 +28,14 @@ from fairlead.version import __version__
 if TYPE_CHECKING:
     from fairlead.backend import Backend, connect
     from fairlead.batch import Batch
+    from fairlead.client.client import Client
+    from fairlead.client.told import Recovery, StateChange
     from fairlead.confirmation import Asked, Choice, Escalation, TaskStepResult, Unanswered, UserConfirmation
     from fairlead.events import Event
     from fairlead.history import PastConnection
     from fairlead.inbound import Inbound
     from fairlead.instances import Instance
+    from fairlead.position import Position
     from fairlead.presence import Member
     from fairlead.sends import Message
     from fairlead.sent import Acknowledger, Sent
@@ -44,6 +48,7 @@ _WHERE = {
     "Backend": "fairlead.backend",
     "Batch": "fairlead.batch",
     "Choice": "fairlead.confirmation",
+    "Client": "fairlead.client.client",
     "Escalation": "fairlead.confirmation",
     "Event": "fairlead.events",
     "Inbound": "fairlead.inbound",
@@ -51,7 +56,10 @@ _WHERE = {
     "Member": "fairlead.presence",
     "Message": "fairlead.sends",
     "PastConnection": "fairlead.history",
+    "Position": "fairlead.position",
+    "Recovery": "fairlead.client.told",
     "Sent": "fairlead.sent",
+    "StateChange": "fairlead.client.told",
     "SyncBackend": "fairlead.sync",
     "Task": "fairlead.task",
     "TaskStepResult": "fairlead.confirmation",
@@ -68,6 +76,8 @@ __all__ = [
     "Backend",
     "Batch",
     "Choice",
+    "Client",
+    "ClientError",
     "Conflict",
     "Escalation",
     "Event",
@@ -81,8 +91,11 @@ __all__ = [
     "Message",
     "NotFound",
     "PastConnection",
+    "Position",
     "RateLimited",
+    "Recovery",
     "Sent",
+    "StateChange",
     "SyncBackend",
     "Task",
     "TaskStepResult",
