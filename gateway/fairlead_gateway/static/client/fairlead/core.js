@@ -170,10 +170,10 @@ export class Core {
     if (frame.requires_ack && this.acks.knows(frame)) return;
     if (frame.requires_ack) this.acks.begun(frame);
     if (this.mirrors.get(frame.channel)?.hear(frame) === false) return;
-    this.questions.hear(frame);
+    const isShown = this.questions.hear(frame);
     const told = this.messages.tell([frame.type, "*"], frame);
     if (!frame.requires_ack || !this.#options.autoAck) return;
-    if ((await Promise.all(told)).every(Boolean)) this.acks.done(frame);
+    if ((isShown || told.length) && (await Promise.all(told)).every(Boolean)) this.acks.done(frame);
     else this.acks.failed(frame);
   }
 

@@ -42,8 +42,7 @@ export class Line {
   #pulse = null;
   /** @type {any} */
   #timer;
-  /** @type {{ promise: Promise<void>, resolve(): void, reject(error: Error): void } | null} */
-  #opening = null;
+  #opening = resolvers();
   /** @type {(() => void)[]} */
   #unlisten = [];
 
@@ -62,7 +61,7 @@ export class Line {
 
   /** @returns {Promise<void>} */
   connect() {
-    if (!this.#opening || this.state === "stopped") {
+    if (this.state === "idle" || this.state === "stopped") {
       this.#opening = resolvers();
       this.#tries = this.#refusals = this.#openedAt = 0;
       this.#unlisten = listen(() => this.check());
@@ -158,7 +157,7 @@ export class Line {
     this.#change("open");
     if (turn !== this.#turn) return;
     this.#owner.settled(greeting);
-    this.#opening?.resolve();
+    this.#opening.resolve();
   }
 
   /** @param {any} frame */
@@ -229,7 +228,7 @@ export class Line {
     for (const end of this.#unlisten.splice(0)) end();
     this.state = "stopped";
     this.#owner.stopped(new FairleadError("closed", `the client has stopped: ${text || word}`, { code, word }));
-    this.#opening?.reject(new FairleadError(word, text || word, { code }));
+    this.#opening.reject(new FairleadError(word, text || word, { code }));
     this.#change("stopped", code, word, text);
   }
 
@@ -258,6 +257,7 @@ function hear(target, type, ear) {
   return () => target?.removeEventListener?.(type, ear);
 }
 
+/** @returns {{ promise: Promise<void>, resolve(): void, reject(error: Error): void }} */
 function resolvers() {
   /** @type {any} */
   const made = {};

@@ -6,8 +6,11 @@ import { FairleadError } from "./errors.js";
 
 const REMEMBERED = 200;
 
-/** What an answer came to that leaves the question open: it may be answered again. */
-const STILL_OPEN = new Set(["invalid"]);
+/** What an answer comes to that counts. */
+const COUNTS = new Set(["accepted", "duplicate"]);
+
+/** What leaves the question open. */
+const INVALID = "invalid";
 
 /** Questions to this user: each shown once, until it has an answer or is over (Q). */
 export class Questions {
@@ -33,14 +36,15 @@ export class Questions {
     return () => void this.#handlers.delete(own);
   }
 
-  /** @param {any} frame */
+  /** Whether somebody was shown *frame*. @param {any} frame */
   hear(frame) {
     const id = frame.callback_id;
     if (frame.type === "confirm_closed") this.#close(id, { status: frame.status, by: frame.by, at: frame.at });
-    if (frame.type !== "task_step_result" || !id || this.#open.has(id) || this.#over.has(id)) return;
+    if (frame.type !== "task_step_result" || !id || this.#open.has(id) || this.#over.has(id)) return false;
     const open = { question: questionIn(frame, () => this.#core.now()), closing: new AbortController(), isAnswered: false };
     this.#open.set(id, open);
     for (const handler of [...this.#handlers]) this.#show(open, handler);
+    return this.#handlers.size > 0;
   }
 
   /** Take back what was closed while the connection was lost (Q3). */
@@ -50,7 +54,7 @@ export class Questions {
     try {
       const { confirms } = await this.#core.ask("list_confirms", {}, { repeatable: false });
       const open = new Set(confirms.map((/** @type {any} */ frame) => frame.callback_id));
-      for (const id of shown) if (!open.has(id)) this.#close(id, { status: "unknown" });
+      for (const id of shown) if (!open.has(id)) this.#close(id, { status: "closed" });
       for (const frame of confirms) this.hear(frame);
     } catch (/** @type {any} */ error) {
       if (error.code !== "disconnected" && error.code !== "closed") this.#core.report(error);
@@ -76,8 +80,8 @@ export class Questions {
       // It counts until the question ends, however long the connection is lost.
       const patience = { timeoutMs: Math.max(remainingMs(), 1000) };
       const ack = await this.#core.ask("confirm", { ...answer, callback_id: id }, patience);
-      if (STILL_OPEN.has(ack.status)) throw new FairleadError(ack.status, "this is not what was asked for", ack);
-      this.#close(id, { status: ack.status, by: ack.answer?.by, at: ack.answer?.at });
+      if (ack.status !== INVALID) this.#close(id, { status: ack.status, by: ack.answer?.by, at: ack.answer?.at });
+      if (!COUNTS.has(ack.status)) this.#core.report(new FairleadError(ack.status, "this answer does not count", ack));
     } finally {
       open.isAnswered = false;
     }
