@@ -179,7 +179,8 @@ export class Core {
 
   /** @param {"in" | "out"} way @param {any} frame */
   #seen(way, frame) {
-    if (this.notices.has("frame")) this.notices.tell(["frame"], way, frame.token ? { ...frame, token: "…" } : frame);
+    const { token: _, ...shown } = frame;
+    if (this.notices.has("frame")) this.notices.tell(["frame"], way, "token" in frame ? shown : frame);
   }
 
   // -- what follows from replies ---------------------------------------------------------------------

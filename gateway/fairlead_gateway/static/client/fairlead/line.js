@@ -6,6 +6,7 @@ import { Wire } from "./wire.js";
 
 const STEADY_MS = 5000; // open for so long, it counts as a success
 const HURRY_MS = 3000;
+const OFFLINE_MS = 20_000; // what the system says is not believed for longer
 
 /**
  * What a line tells its owner, and asks it.
@@ -209,14 +210,14 @@ export class Line {
   #wait(ms, code, word, text) {
     clearTimeout(this.#timer);
     this.#waitsSince = Date.now();
-    const wait = isOffline() ? Math.max(ms, this.#options.backoffMaxMs) : ms;
+    const wait = isOffline() ? Math.max(ms, OFFLINE_MS) : ms;
     this.#timer = setTimeout(() => this.#due(), wait);
     this.#owner.lost();
     this.#change("waiting", code, word, text, wait);
   }
 
   #due() {
-    const left = isOffline() ? this.#waitsSince + this.#options.backoffMaxMs - Date.now() : 0;
+    const left = isOffline() ? this.#waitsSince + OFFLINE_MS - Date.now() : 0;
     if (left > 0) this.#timer = setTimeout(() => this.#due(), timer(left));
     else this.#try();
   }
