@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fairlead.backend import Backend, connect
     from fairlead.batch import Batch
     from fairlead.client.client import Client
+    from fairlead.client.questions import Answer, Closed, Question
     from fairlead.client.told import Recovery, StateChange
     from fairlead.confirmation import Asked, Choice, Escalation, TaskStepResult, Unanswered, UserConfirmation
     from fairlead.events import Event
@@ -44,11 +45,13 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Acknowledger": "fairlead.sent",
+    "Answer": "fairlead.client.questions",
     "Asked": "fairlead.confirmation",
     "Backend": "fairlead.backend",
     "Batch": "fairlead.batch",
     "Choice": "fairlead.confirmation",
     "Client": "fairlead.client.client",
+    "Closed": "fairlead.client.questions",
     "Escalation": "fairlead.confirmation",
     "Event": "fairlead.events",
     "Inbound": "fairlead.inbound",
@@ -57,6 +60,7 @@ _WHERE = {
     "Message": "fairlead.sends",
     "PastConnection": "fairlead.history",
     "Position": "fairlead.position",
+    "Question": "fairlead.client.questions",
     "Recovery": "fairlead.client.told",
     "Sent": "fairlead.sent",
     "StateChange": "fairlead.client.told",
@@ -72,12 +76,14 @@ _WHERE = {
 
 __all__ = [
     "Acknowledger",
+    "Answer",
     "Asked",
     "Backend",
     "Batch",
     "Choice",
     "Client",
     "ClientError",
+    "Closed",
     "Conflict",
     "Escalation",
     "Event",
@@ -92,6 +98,7 @@ __all__ = [
     "NotFound",
     "PastConnection",
     "Position",
+    "Question",
     "RateLimited",
     "Recovery",
     "Sent",

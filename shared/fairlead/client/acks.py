@@ -43,7 +43,7 @@ class Acks:
         return True
 
     def handled(self, frame: Frame, fine: bool) -> None:
-        """All handlers have seen it; where one failed, a copy may be shown again."""
+        """All handlers have seen it; where one failed, or there are none, a copy may be shown again."""
         if not fine:
             self._seen.pop(_key(frame), None)
         elif self._automatic:

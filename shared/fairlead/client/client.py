@@ -7,17 +7,20 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
+from weakref import WeakValueDictionary
 
 from fairlead.client.conversation import Conversation
 from fairlead.client.delivery import Messages
 from fairlead.client.handlers import ANY, ERROR, FRAME, RECOVERED, STATE, Off
+from fairlead.client.instance import Instance
 from fairlead.client.link import Options
 from fairlead.client.questions import QuestionHandler, Questions
-from fairlead.client.requests import framed, given
+from fairlead.client.requests import given
+from fairlead.client.session import Session
 from fairlead.client.socket import checked_url
+from fairlead.client.task import Task
 from fairlead.client.tokens import Tokens, TokenSource
 from fairlead.client.told import Frame, Recovery, State, StateChange
-from fairlead.codec import to_json
 from fairlead.names import checked_channel, checked_id
 from fairlead.position import Position
 
@@ -85,6 +88,9 @@ class Client:
         )
         self._talk = Conversation(options, Tokens(token), positions)
         self._questions = Questions(self._talk)
+        self._sessions: WeakValueDictionary[str, Session] = WeakValueDictionary()
+        self._tasks: WeakValueDictionary[str, Task] = WeakValueDictionary()
+        self._instances: WeakValueDictionary[str, Instance] = WeakValueDictionary()
 
     # -- the connection ----------------------------------------------------------------------------
 
@@ -130,7 +136,10 @@ class Client:
     async def close(self) -> None:
         """Say goodbye, forget what waits to be said, and come back no more; nothing is left running (S3)."""
         self._talk.acks.flush()
-        await self._talk.close(FAREWELL_SECONDS)
+        try:
+            await self._talk.close(FAREWELL_SECONDS)
+        finally:
+            await self._questions.close()
 
     def check(self) -> None:
         """Look at once whether the connection still lives, or try at once (R3)."""
@@ -172,17 +181,11 @@ class Client:
         :raises FairleadError: what the gateway answered; or `ClientError` with the code ``timeout``, ``disconnected``,
             ``closed`` or ``too_many``.
         """
-        request = self._talk.ask(action, fields or {}, timeout, repeatable)
-        try:
-            return await request.answer
-        finally:
-            self._talk.requests.forget(request)
+        return await self._talk.request(action, fields or {}, timeout, repeatable)
 
     def send(self, action: str, fields: Mapping[str, Any] | None = None) -> bool:
         """Do an action without waiting; False where it was not said: not open, or the network too slow."""
-        frame = framed(action, fields or {})
-        data = to_json(frame)
-        return not self._talk.link.is_congested and self._talk.link.say(frame, data)
+        return self._talk.send(action, fields or {})
 
     async def message(
         self,
@@ -205,6 +208,20 @@ class Client:
         reply = await self.request("ack", fields)
         self._talk.acks.acknowledged(message)
         return reply
+
+    # -- what there is -----------------------------------------------------------------------------
+
+    def session(self, id: str) -> Session:
+        """A conversation; the same object for the same id, as long as somebody has it."""
+        return self._sessions.setdefault(id, Session(self._talk, id))
+
+    def task(self, id: str) -> Task:
+        """Something that a backend does."""
+        return self._tasks.setdefault(id, Task(self._talk, id))
+
+    def instance(self, name: str) -> Instance:
+        """A named document that everybody changes."""
+        return self._instances.setdefault(name, Instance(self._talk, name))
 
     # -- hearing -----------------------------------------------------------------------------------
 

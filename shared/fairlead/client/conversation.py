@@ -16,6 +16,7 @@ from fairlead.client.positions import Positions
 from fairlead.client.requests import Request, Requests, error_in, framed
 from fairlead.client.tokens import Tokens
 from fairlead.client.told import End, Frame, Recovery, StateChange
+from fairlead.codec import to_json
 from fairlead.errors import ClientError, FairleadError
 from fairlead.names import id_of, kind_of
 from fairlead.position import Position
@@ -39,6 +40,10 @@ _QUIET: Final = frozenset({"closed", "disconnected"})
 class Mirror(Protocol):
     """Somebody who follows a channel more closely than by its messages."""
 
+    @property
+    def takes(self) -> bool:
+        """Whether it counts as a handler of what it hears."""
+
     def opened(self) -> None:
         """A connection has been opened again."""
 
@@ -47,6 +52,9 @@ class Mirror(Protocol):
 
     def recovered(self, recovery: Recovery) -> None:
         """Whether the channel is whole."""
+
+    def stopped(self, error: FairleadError) -> None:
+        """The client will not come back by itself."""
 
 
 class Conversation:
@@ -110,6 +118,22 @@ class Conversation:
         self._say(request)
         return request
 
+    async def request(
+        self, action: str, fields: Mapping[str, Any], timeout: float | None = None, repeatable: bool | None = None
+    ) -> Frame:
+        """As `ask`, and wait for the reply."""
+        request = self.ask(action, fields, timeout, repeatable)
+        try:
+            return await request.answer
+        finally:
+            self.requests.forget(request)
+
+    def send(self, action: str, fields: Mapping[str, Any]) -> bool:
+        """Say *action* without waiting for anything; False where it was not said."""
+        frame = framed(action, fields)
+        data = to_json(frame)
+        return not self.link.is_congested and self.link.say(frame, data)
+
     def ask_quietly(
         self, action: str, fields: Mapping[str, Any], then: Callable[[Frame], None] | None = None, **ways: Any
     ) -> asyncio.Future[Frame] | None:
@@ -159,7 +183,7 @@ class Conversation:
         for start in range(0, len(beyond), MAX_RECOVER):
             names = beyond[start : start + MAX_RECOVER]
             self.ask_quietly("subscribe", {"channels": names, "recover": self.positions.recover(names)})
-        for mirror in list(self.mirrors.values()) if self._has_been_open else []:
+        for mirror in self._all_mirrors() if self._has_been_open else []:
             mirror.opened()
         self._has_been_open = True
 
@@ -172,6 +196,8 @@ class Conversation:
 
     def stopped(self, error: FairleadError) -> None:
         self.requests.close(ClientError("closed", f"the client has ended: {error.message}"))
+        for mirror in self._all_mirrors():
+            mirror.stopped(error)
         self.delivery.finish(error)
 
     def failed(self, error: Exception) -> None:
@@ -237,6 +263,7 @@ class Conversation:
                 (lambda fine: self.acks.handled(frame, fine)) if wants_ack else None,
                 channel if isinstance(offset, int) else "",
                 before,
+                is_heard=any(mirror.takes for mirror in mirrors),
             )
         )
 
@@ -261,6 +288,9 @@ class Conversation:
         for channel in reply.get("removed") or []:
             self.positions.forget([channel])
             self._recovered(Recovery(channel, recovered=False, code="forbidden"))
+
+    def _all_mirrors(self) -> list[Mirror]:
+        return list({id(mirror): mirror for mirror in self.mirrors.values()}.values())
 
     # -- whole or not ------------------------------------------------------------------------------
 

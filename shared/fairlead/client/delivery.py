@@ -38,13 +38,16 @@ class Item:
     owed: int = 1
     """Who has yet to take it: the handlers, and each of the iterators."""
     failed: bool = False
+    is_heard: bool = False
+    """Whether anybody was given it."""
 
-    def taken(self, *, failed: bool = False) -> None:
+    def taken(self, *, failed: bool = False, heard: bool = True) -> None:
         """One of them has it."""
         self.owed -= 1
         self.failed = self.failed or failed
+        self.is_heard = self.is_heard or heard
         if not self.owed and self.finished is not None:
-            self.finished(not self.failed)
+            self.finished(self.is_heard and not self.failed)
 
 
 class Messages:
@@ -219,7 +222,8 @@ class Delivery:
             while self._queue and not self._is_held:
                 self._current = item = self._queue.popleft()
                 self._hand_to_iterators(item)
-                item.taken(failed=not await self._tell(item.hearers(), item.what))
+                handlers = item.hearers()
+                item.taken(failed=not await self._tell(handlers, item.what), heard=bool(handlers))
                 self._current = None
                 self.look()
         finally:

@@ -184,7 +184,7 @@ class Link:
     async def _once(self) -> End:
         """One try, and the connection that comes of it; how it ended."""
         try:
-            token = await self._tokens.current()
+            token = await self._tokens.current(self.now().timestamp())
         except Exception as error:  # noqa: BLE001 - a fault of the application's function, whatever it is
             self._listener.failed(error)
             return End(0, "token_failed", str(error))

@@ -42,7 +42,7 @@ class Pulse:
 
     def check(self) -> None:
         """Ask now, and have less patience."""
-        self._ask(CHECK_SECONDS)
+        self._ask(min(CHECK_SECONDS, self._patience))
 
     def stop(self) -> None:
         if self._timer is not None:

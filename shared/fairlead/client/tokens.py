@@ -55,10 +55,16 @@ class Tokens:
         if self.renews:
             self.known, self._reason = "", "refused"
 
-    async def current(self) -> str:
-        """The token for a try; empty where there is none. Raises what the function of the application raises."""
-        if not self.known and self.renews:
-            self.known = await self.ask(self._reason)
+    async def current(self, now: float) -> str:
+        """
+        The token for a try; empty where there is none. Raises what the function of the application raises.
+
+        :param now: Unix seconds.
+        """
+        life = life_of(self.known, now) if self.renews else None
+        if self.renews and (not self.known or (life is not None and life.end <= now)):
+            self.known = ""
+            self.known, self._reason = await self.ask(self._reason), "connect"
         return self.known
 
     async def ask(self, reason: TokenReason) -> str:
