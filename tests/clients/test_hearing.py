@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.clients.drivers import Driver, PythonDriver
-from tests.clients.scripted import OWN, SECONDS, Frame, Line, Scripted, at, note
+from tests.clients.scripted import OWN, Frame, Line, Scripted, at, note
 
 FLOOD, TOO_MANY = 3000, 20_000
 
