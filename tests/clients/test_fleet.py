@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -62,6 +63,10 @@ def contents(client: Driver, type: str = "note") -> list[Any]:
 
 def states(client: Driver) -> list[str]:
     return [one["state"] for one in client.all("state")]
+
+
+def reached(version: int, change: dict[str, Any]) -> bool:
+    return bool(change["version"] >= version)
 
 
 async def say(backend: Backend, user: str, *numbers: int) -> None:
@@ -264,12 +269,12 @@ async def test_a_mirror_is_in_step_with_two_writers_across_a_broken_line(
 
     async with fairlead.connect(redis_url, prefix=fleet_prefix, name="other") as other:
         writing = asyncio.gather(write(backend, "ann"), write(other, "bob"))
-        await client.until("change", version=60)
-        cable.cut()
-        await client.until("change", version=120, seconds=SECONDS)
-        cable.cut()
+        for version in (60, 120):
+            await client.until("change", SECONDS, where=partial(reached, version))
+            cable.cut()
+            await client.until("recovered", SECONDS, channel=f"instance:{name}")
         await writing
-    await client.until("change", version=201, seconds=SECONDS)
+    await client.until("change", SECONDS, version=201)
 
     final = await backend.get_instance(name)
     assert final is not None
