@@ -117,6 +117,24 @@ async def test_what_comes_again_is_acknowledged_again_and_shown_to_nobody(client
     assert [one["content"] for one in client.messages()] == [1, 2]
 
 
+@pytest.mark.rules("M2", "P1")
+async def test_what_was_acknowledged_on_a_line_that_broke_is_acknowledged_again(
+    client: Driver, gateway: Scripted
+) -> None:
+    line = await opened(client, gateway)
+    await client.hear()
+    await line.say(note(1, requires_ack=True))
+    await line.hears("ack")
+    line.reset()
+    back = await gateway.greeted()
+    again = note(1, requires_ack=True, attempt=2)
+    del again["offset"]
+    await back.say(again)
+
+    assert set(await acknowledged(back, 1)) == {f"{OWN}/1"}
+    assert len(client.messages()) == 1
+
+
 @pytest.mark.rules("M2")
 async def test_nobody_who_hears_it_no_acknowledgement(client: Driver, gateway: Scripted) -> None:
     line = await opened(client, gateway)
