@@ -48,7 +48,7 @@ class Client:
     :param token: a token, or a function that is asked for one whenever it is needed (O2, T1); it may be a coroutine
         function.
     :param device_id: this device has a stored cursor of its own.
-    :param positions: of an earlier client (P7).
+    :param positions: of an earlier client, or what JSON made of them (P7).
     :param msgpack: speak msgpack in place of JSON.
     :param open_timeout: seconds for a socket and the greeting.
     :param reply_timeout: seconds for an answer, waiting for a connection included.
@@ -64,7 +64,7 @@ class Client:
         *,
         token: TokenSource | None = None,
         device_id: str = "",
-        positions: Mapping[str, Position] | None = None,
+        positions: Mapping[str, Position | Mapping[str, Any]] | None = None,
         msgpack: bool = False,
         open_timeout: float = 10.0,
         reply_timeout: float = 10.0,

@@ -60,7 +60,9 @@ class Mirror(Protocol):
 class Conversation:
     """Listens to the `Link`. Nothing here waits; what may is in the hands of `Delivery`."""
 
-    def __init__(self, options: Options, tokens: Tokens, positions: Mapping[str, Position] | None) -> None:
+    def __init__(
+        self, options: Options, tokens: Tokens, positions: Mapping[str, Position | Mapping[str, Any]] | None
+    ) -> None:
         self.options = options
         self.link = Link(options, tokens, self)
         self.requests = Requests()
@@ -213,7 +215,7 @@ class Conversation:
         handlers = self.handlers.of([FRAME])
         if not handlers:
             return
-        shown = {**frame, "token": "…"} if way == "out" and "token" in frame else frame
+        shown = {name: value for name, value in frame.items() if name != "token" or way == "in"}
         for handler in handlers:
             try:
                 handler((way, shown))
