@@ -14,6 +14,7 @@ from fairlead.client.delivery import Messages
 from fairlead.client.handlers import ANY, ERROR, FRAME, RECOVERED, STATE, Off
 from fairlead.client.instance import Instance
 from fairlead.client.link import Options
+from fairlead.client.positions import Positions
 from fairlead.client.questions import QuestionHandler, Questions
 from fairlead.client.requests import given
 from fairlead.client.session import Session
@@ -86,7 +87,7 @@ class Client:
             pong_timeout=pong_timeout,
             auto_ack=auto_ack,
         )
-        self._talk = Conversation(options, Tokens(token), positions)
+        self._talk = Conversation(options, Tokens(token), Positions(positions))
         self._questions = Questions(self._talk)
         self._sessions: WeakValueDictionary[str, Session] = WeakValueDictionary()
         self._tasks: WeakValueDictionary[str, Task] = WeakValueDictionary()

@@ -60,13 +60,11 @@ class Mirror(Protocol):
 class Conversation:
     """Listens to the `Link`. Nothing here waits; what may is in the hands of `Delivery`."""
 
-    def __init__(
-        self, options: Options, tokens: Tokens, positions: Mapping[str, Position | Mapping[str, Any]] | None
-    ) -> None:
+    def __init__(self, options: Options, tokens: Tokens, positions: Positions) -> None:
         self.options = options
         self.link = Link(options, tokens, self)
         self.requests = Requests()
-        self.positions = Positions(positions)
+        self.positions = positions
         self.handlers = Handlers()
         self.delivery = Delivery(self.failed, self.link.let_go, self.link.go_on)
         self.news = Delivery(_log)
@@ -343,4 +341,4 @@ def _asked_for(frame: Frame) -> list[str]:
 
 
 def _log(error: Exception) -> None:
-    log.error("fairlead client: %s", error, exc_info=error)
+    log.error("fairlead client: %s", error, exc_info=None if isinstance(error, FairleadError) else error)

@@ -169,7 +169,7 @@ class Link:
     async def _run(self) -> None:
         try:
             await self._go_on_trying()
-        except Exception as error:  # nobody waits for this task, but for what it has come to
+        except Exception as error:  # noqa: BLE001 - nobody waits for this task, only for what it comes to
             self._listener.failed(error)
             self._finish(End(0, "internal", str(error)))
 
