@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fairlead.client.pulse import Pulse
 from fairlead.client.requests import framed, given
 from fairlead.client.returning import Plan, Returning
-from fairlead.client.socket import Socket
 from fairlead.client.tokens import Tokens, life_of
 from fairlead.client.told import LOST, End, Ended, Frame, State, StateChange
 from fairlead.codec import to_json
 from fairlead.errors import FairleadError, InvalidJson, InvalidMessage, error_of
+
+if TYPE_CHECKING:
+    from fairlead.client.socket import Socket
 
 _OVERTAKEN = End(4100, "slow_consumer", "the handlers are slower than the messages")
 _HALF_OPEN = End(LOST, "half_open", "the gateway has fallen silent")
@@ -219,6 +221,9 @@ class Link:
 
     async def _enter(self, token: str) -> Frame:
         """Open a socket, and wait for the greeting."""
+        # Here, not above: its library is there only with fairlead[client], and types of ours are wanted without.
+        from fairlead.client.socket import Socket
+
         recover = self._listener.recover()
         waits = bool(recover or self._options.device_id or not token)
         socket = await Socket.open(self._options.url, token, msgpack=self._options.msgpack, waits=waits)
