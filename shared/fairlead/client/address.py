@@ -17,7 +17,7 @@ def checked_url(url: str) -> str:
         is_one = False
     if is_one:
         return url
-    raise InvalidMessage(f"{url[:200]} is not a WebSocket address such as wss://example.org/ws")
+    raise InvalidMessage(f"{url[:200]} is not a WebSocket address such as ws://127.0.0.1:8000/ws")
 
 
 def waiting(url: str) -> str:
@@ -25,6 +25,11 @@ def waiting(url: str) -> str:
     parts = urlsplit(url)
     query = [*parse_qsl(parts.query, keep_blank_values=True), ("wait", "connect")]
     return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def shown(url: str) -> str:
+    """*url* as it may be told: what is behind the question mark may be a ticket."""
+    return urlunsplit(urlsplit(url)._replace(query=""))
 
 
 def is_here(url: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -240,13 +240,13 @@ class Link:
         assert socket is not None
         end = CLOSED
         try:
-            self._greet(greeting)
+            self._greet(socket, greeting)
             self._expect_expiry(token)
             for number in count(1):
                 frame = await self._hear(socket)
                 if self._pulse is not None:
                     self._pulse.heard()
-                self._tell(frame)
+                self._tell(self._listener.heard, frame)
                 if not number % _TURN:
                     # What has come already is read without a pause: who handles it is to have a turn as well.
                     await asyncio.sleep(0)
@@ -263,13 +263,12 @@ class Link:
             self._listener.broke(end)
         return end
 
-    def _greet(self, greeting: Frame) -> None:
-        assert self._socket is not None
+    def _greet(self, socket: Socket, greeting: Frame) -> None:
         self._returning.opened(asyncio.get_running_loop().time())
         self._skew = _skew(greeting.get("server_time"))
-        socket, interval = self._socket, self._options.heartbeat
+        interval = self._options.heartbeat
         if interval is None:
-            interval = float((greeting.get("heartbeat") or {}).get("interval", 0))
+            interval = _interval(greeting)
         self._pulse = Pulse(
             interval,
             self._options.pong_timeout,
@@ -277,7 +276,7 @@ class Link:
             lambda: socket.abort(_HALF_OPEN),
         )
         self._change("open")
-        self._listener.greeted(greeting)
+        self._tell(self._listener.greeted, greeting)
         if self.opened is not None and not self.opened.done():
             self.opened.set_result(None)
 
@@ -291,10 +290,10 @@ class Link:
             self._listener.passed("in", frame)
             return frame
 
-    def _tell(self, frame: Frame) -> None:
+    def _tell(self, hear: Callable[[Frame], None], frame: Frame) -> None:
         """A frame that is not as it should be costs itself alone."""
         try:
-            self._listener.heard(frame)
+            hear(frame)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             self._listener.failed(error)
 
@@ -374,6 +373,13 @@ async def _end(tasks: list[asyncio.Task[None] | None]) -> None:
         task.cancel()
     if others:
         await asyncio.wait(others)
+
+
+def _interval(greeting: Frame) -> float:
+    """Seconds of silence after which the gateway wants to be asked; 0 where it does not say."""
+    heartbeat = greeting.get("heartbeat")
+    interval = heartbeat.get("interval") if isinstance(heartbeat, dict) else 0
+    return float(interval) if isinstance(interval, int | float) else 0.0
 
 
 def _skew(server_time: object) -> timedelta:

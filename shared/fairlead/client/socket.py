@@ -6,14 +6,14 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from fairlead.client.address import is_here, waiting
+from fairlead.client.address import is_here, shown, waiting
 from fairlead.client.told import LOST, End, Ended, Frame, end_of
 from fairlead.codec import from_json, from_msgpack, to_msgpack
 from fairlead.errors import InvalidMessage
 
 try:
     from websockets.asyncio.client import ClientConnection, connect
-    from websockets.exceptions import ConnectionClosed, WebSocketException
+    from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
     from websockets.typing import Subprotocol
 except ImportError as error:
     raise ImportError("fairlead.Client needs the library websockets: pip install 'fairlead[client]'") from error
@@ -65,7 +65,7 @@ class Socket:
                 proxy=None if is_here(address) else True,
             )
         except (OSError, WebSocketException) as error:
-            raise Ended(End(LOST, "lost", f"cannot connect: {error or type(error).__name__}")) from error
+            raise Ended(End(LOST, "lost", f"cannot connect to {shown(url)}: {_why(error)}")) from error
         return cls(connection)
 
     # -- speaking ----------------------------------------------------------------------------------
@@ -140,6 +140,12 @@ class Socket:
         if (writer := self._writer) is not None:
             writer.cancel()
             await asyncio.wait([writer])
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, InvalidStatus):
+        return f"HTTP {error.response.status_code} in place of a WebSocket"
+    return str(error) or type(error).__name__
 
 
 def _end(error: ConnectionClosed) -> End:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.client.address import checked_url, is_here, waiting
+from fairlead.client.address import checked_url, is_here, shown, waiting
 from fairlead.errors import InvalidMessage
 
 
@@ -29,3 +29,7 @@ def test_what_was_asked_for_stays() -> None:
 )
 def test_no_proxy_leads_to_this_machine(url: str, here: bool) -> None:
     assert is_here(url) == here
+
+
+def test_what_may_be_a_ticket_is_not_told() -> None:
+    assert shown("wss://h:1/ws?ticket=secret") == "wss://h:1/ws"
