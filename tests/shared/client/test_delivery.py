@@ -229,7 +229,9 @@ def test_handlers_are_told_in_the_order_in_which_they_came() -> None:
     table.add(("", "note"), lambda _: told.append("note"))
     off()
     off()
-    for handler in table.of(keys_of("session:s1", "note")):
+    for handler in table.of(keys_of({"type": "note", "channel": "session:s1", "session_id": "s1"})):
+        handler({})
+    for handler in table.of(keys_of({"type": "other", "channel": "user:42", "session_id": "s2"})):
         handler({})
 
-    assert told == ["all", "session", "note"]
+    assert told == ["all", "session", "note", "all", "another"]
