@@ -117,7 +117,7 @@ export class Core {
   /** @param {Frame} greeting */
   #settled(greeting) {
     for (const [channel, told] of Object.entries(greeting.channels ?? {})) this.channels.stand(channel, told);
-    this.renewal.plan();
+    if (this.line.state === "open") this.renewal.plan();
   }
 
   #lost() {
