@@ -152,7 +152,8 @@ export class Instance {
     this.#isLoading = true;
     try {
       const state = await this.#core.ask("get_state", { channel: this.channel });
-      if (this.#opening) this.#take(state);
+      const isBehind = this.#isWhole && state.version <= this.version;
+      if (this.#opening && !isBehind) this.#take(state);
     } catch (/** @type {any} */ error) {
       if (FINAL.has(error.code)) return this.#failed(error);
       this.#core.report(error);

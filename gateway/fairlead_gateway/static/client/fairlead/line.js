@@ -73,6 +73,11 @@ export class Line {
     return true;
   }
 
+  /** Come back for what can be had no other way. */
+  again() {
+    this.#drop("hole", "something is missing that only coming back brings");
+  }
+
   // -- a try -------------------------------------------------------------------------------------
 
   async #try() {
