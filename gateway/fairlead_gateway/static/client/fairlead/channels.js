@@ -10,6 +10,9 @@ const SEATING = {
   ...{ unsubscribe: "leave", leave_session: "leave", unsubscribe_task: "leave" },
 };
 
+/** @param {string} channel */
+const isOwn = (channel) => /^(user|role):/.test(channel);
+
 /** Which channels are heard, and how far (P, C1). */
 export class Channels {
   /** @type {Map<string, Position>} */
@@ -104,8 +107,10 @@ export class Channels {
     this.#holes.clear();
   }
 
+  /** One's own first, which can only be named in `connect`. */
   get #names() {
-    return [...new Set([...this.#positions.keys(), ...this.#asked])];
+    const names = [...new Set([...this.#positions.keys(), ...this.#asked])];
+    return [...names.filter(isOwn), ...names.filter((channel) => !isOwn(channel))];
   }
 
   /** @param {string} channel */
