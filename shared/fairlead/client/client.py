@@ -210,7 +210,7 @@ class Client:
 
     async def ack(self, message: Frame) -> Frame:
         """Acknowledge *message*, where that does not happen by itself."""
-        fields = {**given(channel=message.get("channel")), "message_ids": [message["id"]]}
+        fields = {**given(channel=message.get("channel")), "message_ids": [message.get("id")]}
         reply = await self.request("ack", fields)
         self._talk.acks.acknowledged(message)
         return reply
@@ -238,8 +238,7 @@ class Client:
 
     async def unsubscribe(self, *channels: str) -> None:
         """Hear *channels* no more."""
-        self._talk.positions.forget(channels)
-        await self.request("unsubscribe", {"channels": list(channels)})
+        await self._talk.leave("unsubscribe", {"channels": list(channels)}, *channels)
 
     async def presence(self, channel: str) -> list[Frame]:
         """Who is in a channel that this client hears: ``user_id``, ``connections``, ``since``."""

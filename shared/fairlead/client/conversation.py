@@ -104,6 +104,17 @@ class Conversation:
         finally:
             self.requests.forget(request)
 
+    async def leave(self, action: str, fields: Mapping[str, Any], *channels: str) -> None:
+        """Hear *channels* no more; without a connection it is enough not to ask for them again."""
+        self.positions.forget(channels)
+        if self.link.state not in ("open", "connecting"):
+            return
+        try:
+            await self.request(action, fields)
+        except FairleadError as error:
+            if error.code != "closed":
+                raise
+
     def send(self, action: str, fields: Mapping[str, Any]) -> bool:
         """Say *action* without waiting for anything; False where it was not said."""
         frame = framed(action, fields)
