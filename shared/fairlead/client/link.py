@@ -44,7 +44,7 @@ class Link:
         self._options = options
         self._tokens = tokens
         self._listener = listener
-        self._returning = Returning(options.backoff_min, options.backoff_max, renews=tokens.renews)
+        self._returning = self._fresh()
         self._socket: Socket | None = None
         self._pulse: Pulse | None = None
         self._task: asyncio.Task[None] | None = None
@@ -64,6 +64,8 @@ class Link:
         """Begin, unless it has begun; answers `opened`."""
         if self.opened is None or self.state in ("idle", "stopped"):
             self.opened = asyncio.get_running_loop().create_future()
+            self._returning = self._fresh()
+            self._tokens.begin()
             self._is_overtaken = False
             self._may_return.set()
             self.state = "connecting"
@@ -126,6 +128,10 @@ class Link:
     def now(self) -> datetime:
         """The time by the gateway's clock, as far as it is known (O5)."""
         return datetime.now(UTC) + self._skew
+
+    def _fresh(self) -> Returning:
+        """A count that begins."""
+        return Returning(self._options.backoff_min, self._options.backoff_max, renews=self._tokens.renews)
 
     @property
     def _is_over(self) -> bool:
