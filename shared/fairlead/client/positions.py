@@ -81,8 +81,9 @@ class Positions:
             self.mending.discard(channel)
 
     def broke(self) -> None:
-        """The connection ended: what it was asked for will not come."""
+        """The connection ended: what it was asked for will not come, and what has no epoch is not gone on with."""
         self.mending.clear()
+        self._last = {channel: last for channel, last in self._last.items() if last.epoch}
 
     def changed(self, frame: Frame) -> Recovery:
         """``epoch_changed``: where nothing was lost the epoch alone, else epoch and offset (P4)."""

@@ -46,6 +46,8 @@ def test_the_first_message_of_a_channel_that_nothing_is_known_of_is_new() -> Non
     assert positions.take("task:t1", 17, "m") == "new"
     assert positions.take("task:t1", 19, "m") == "hole"
     assert positions.known() == {}, "without an epoch nobody can go on from there"
+    positions.broke()
+    assert positions.take("task:t1", 30, "m") == "new"
 
 
 def test_an_epoch_changes_alone_where_nothing_was_lost() -> None:
