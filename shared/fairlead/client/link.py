@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _OVERTAKEN = End(4100, "slow_consumer", "the handlers are slower than the messages")
 _HALF_OPEN = End(LOST, "half_open", "the gateway has fallen silent")
+_HOLE = End(LOST, "hole", "a part of a channel did not come")
 _NO_GREETING = End(LOST, "no_greeting", "no greeting in time")
 _NO_TOKEN = End(0, "no_token", "the token function gave none")
 _TURN = 100
@@ -110,16 +111,17 @@ class Link:
         self._may_return.set()
 
     def come_back(self) -> None:
-        """Come back for everything that was missed without being lost, such as a hole that could not be filled."""
+        """Come back for what is missing in a channel, and cannot be asked for (P3)."""
         if self._socket is not None:
-            self._socket.abort(End(LOST, "lost", "a part of a channel did not come"))
+            self._socket.abort(_HOLE)
 
     def go_on(self) -> None:
         """There is room again: come back, also from a connection of which most was not taken."""
         if self._is_overtaken:
             self._is_overtaken = False
             self._may_return.set()
-            self.come_back()
+            if self._socket is not None:
+                self._socket.abort(_OVERTAKEN)
 
     def now(self) -> datetime:
         """The time by the gateway's clock, as far as it is known (O5)."""
