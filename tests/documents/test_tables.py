@@ -1,0 +1,150 @@
+"""The tables of the pages say what the code says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+import fairlead
+from fairlead import acks, codec, instances, messages, patches, publication, question, response, task, tasks
+from fairlead.codes import CLOSES, ERRORS
+from fairlead.devices import KEPT_SECONDS
+from fairlead.sends import Sends
+from fairlead_gateway.access import tickets, tokens
+from fairlead_gateway.admin.alerts import RULES
+from fairlead_gateway.admin.metrics import HISTOGRAMS, METRICS
+from fairlead_gateway.cli.config import shown, variable, written
+from fairlead_gateway.dispatch.replays import MAX_REPLAY_BYTES
+from fairlead_gateway.edge.application import PATHS
+from fairlead_gateway.facts import cursors
+from fairlead_gateway.rest.table import ROWS
+from fairlead_gateway.sessions import frames, receiver
+from fairlead_gateway.sessions.actions import RESERVED
+from fairlead_gateway.settings import Settings
+from fairlead_gateway.wire.frames import MAX_REASON_BYTES
+from fairlead_gateway.wire.limits import WireLimits
+from tests.documents.pages import PAGES, names, rows, text_of
+
+UNITS = {"KiB": 1024, "MiB": 1024 * 1024, "days": 86_400, "h": 3600}
+
+
+def longest(model: type[Any], field: str) -> int:
+    """The bound on the length of a field."""
+    return int(next(one.max_length for one in model.model_fields[field].metadata if hasattr(one, "max_length")))
+
+
+FIXED: dict[str, tuple[float, ...]] = {
+    "message of a backend": (codec.MAX_BYTES,),
+    "pings and pongs of one connection": (WireLimits().control_frames_per_second, WireLimits().control_frames_burst),
+    "actions that wait for an earlier one before reading stops": (receiver.MAX_INBOX,),
+    "channels in one `subscribe`, positions in one `recover`": (
+        longest(frames.Subscribe, "channels"),
+        longest(frames.Connect, "recover"),
+    ),
+    "ids in one `ack`": (100,),
+    "token": (tokens.MAX_TOKEN_BYTES,),
+    "ticket": (tickets.LIFETIME_SECONDS,),
+    "`id` of an action, `message_id`": (messages.MAX_ID,),
+    "`type` of a message": (messages.MAX_TYPE,),
+    "what one client is given when it comes back": (MAX_REPLAY_BYTES,),
+    "window in which a `message_id` is known": (publication.SEEN_SECONDS,),
+    "cursors of devices": (cursors.KEPT_SECONDS, cursors.MAX_DEVICES),
+    "a document": (instances.MAX_DOCUMENT_BYTES,),
+    "paths in a patch, keys in a path": (patches.MAX_PATHS, patches.MAX_SEGMENTS),
+    "places beyond the end of a list": (patches.MAX_PADDING,),
+    "a field of a task, fields of a task": (task.MAX_FIELD_BYTES, task.MAX_FIELDS),
+    "watchers of a task": (tasks.MAX_WATCHERS,),
+    "a question with all that is shown": (question.MAX_BYTES,),
+    "feedback": (response.MAX_FEEDBACK_BYTES,),
+    "choices, people asked": (question.MAX_CHOICES, question.MAX_RESPONDERS),
+    "open questions of a user or role": (fairlead.asks.MAX_PENDING,),
+    "live items a second": (frames.Wanted().max_per_second, 100),
+    "reason of a close": (MAX_REASON_BYTES,),
+}
+"""The limits that no setting moves."""
+
+
+def told(cell: str) -> tuple[float, ...]:
+    """The numbers of a cell, with the units behind them."""
+    found = re.findall(r"(\d[\d,]*)(?: (KiB|MiB|days|h)\b)?", cell.partition(", bursts")[0])
+    return tuple(float(number.replace(",", "")) * UNITS.get(unit, 1) for number, unit in found)
+
+
+@pytest.mark.parametrize("row", sorted(rows("what | limit | set by")), ids=lambda row: row[0])
+def test_a_limit_is_what_is_told(row: tuple[str, ...]) -> None:
+    what, limit, set_by = row
+    if set_by == "fixed":
+        assert told(limit)[: len(FIXED[what])] == FIXED[what]
+    else:
+        name = set_by.strip("`").removeprefix("FAIRLEAD_").lower()
+        assert told(limit)[0] == Settings.model_fields[name].default
+
+
+def test_every_limit_is_in_the_table() -> None:
+    assert set(FIXED) == {row[0] for row in rows("what | limit | set by") if row[2] == "fixed"}
+    assert KEPT_SECONDS == cursors.KEPT_SECONDS and acks.ACK_SECONDS == 5.0
+
+
+def test_every_setting_is_a_row() -> None:
+    fields = Settings.model_fields
+    defaults = {name: written(shown(name, field.default)) for name, field in fields.items()}
+    meanings = {name: " ".join((field.description or "").split()).replace("``", "`") for name, field in fields.items()}
+
+    assert rows("variable | default |") == {
+        (f"`{variable(name)}`", defaults[name] and f"`{defaults[name]}`", meanings[name]) for name in fields
+    }
+
+
+def test_every_variable_that_is_told_is_a_setting() -> None:
+    known = {f"FAIRLEAD_{name.upper()}" for name in Settings.model_fields}
+    known |= {f"{name}_FILE" for name in known} | {"FAIRLEAD_TEST_REDIS_URL", "FAIRLEAD_REQUIRE_ALL"}
+
+    for page in PAGES:
+        assert set(re.findall(r"\bFAIRLEAD_[A-Z_]*[A-Z]\b", text_of(page))) <= known, page
+
+
+def test_every_close_code_is_a_row() -> None:
+    assert rows("code | word") == {(str(close.code), close.word, close.client) for close in CLOSES}
+
+
+def test_every_error_code_is_a_row() -> None:
+    assert rows("code | meaning") == {(f"`{code}`", meaning) for code, meaning in ERRORS.items()}
+
+
+def test_every_action_is_a_row() -> None:
+    assert names({row[0] for row in rows("action")}) == RESERVED - {"pong"}
+
+
+def test_every_path_is_a_row() -> None:
+    assert names({row[0] for row in rows("path")}) == set(PATHS)
+
+
+def test_every_route_is_a_row() -> None:
+    expected = {(f"`{row.method} {row.path[1:]}`", row.rank.name.lower(), row.summary) for row in ROWS}
+
+    assert rows("route | rank") == expected
+
+
+def test_every_alert_is_a_row() -> None:
+    expected = {
+        (f"`{rule.name}`", rule.severity, f"{rule.limit.threshold:.0f}", f"{rule.limit.seconds:g} s") for rule in RULES
+    }
+
+    assert {row[:4] for row in rows("rule | severity")} == expected
+
+
+def test_every_metric_is_a_row_with_its_labels() -> None:
+    table = rows("metric (`fairlead_…`)")
+    expected = {f"fairlead_{name.removesuffix('_total')}": row[1] for row in table for name in names({row[0]})}
+
+    counted = {metric.name: ", ".join(metric.labels) for metric in METRICS}
+    assert expected == counted | {histogram.name: "histograms" for histogram in HISTOGRAMS}
+
+
+def test_every_way_of_sending_is_a_row_and_every_row_exists() -> None:
+    named = {call.partition("(")[0] for call in names({row[0] for row in rows("method")})}
+
+    assert {name for name in vars(Sends) if name.startswith(("send_to", "broadcast"))} <= named
+    assert not [name for name in named if not hasattr(fairlead.Backend, name)]
