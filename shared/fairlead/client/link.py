@@ -1,0 +1,358 @@
+"""The link: one connection after the other, from the first try until it is asked to stop or told not to come back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from fairlead.client.pulse import Pulse
+from fairlead.client.requests import framed, given
+from fairlead.client.returning import Plan, Returning
+from fairlead.client.socket import Socket
+from fairlead.client.tokens import Tokens, life_of
+from fairlead.client.told import LOST, End, Ended, Frame, State, StateChange
+from fairlead.codec import to_json
+from fairlead.errors import FairleadError, InvalidJson, InvalidMessage, error_of
+
+_OVERTAKEN = End(4100, "slow_consumer", "the handlers are slower than the messages")
+_HALF_OPEN = End(LOST, "half_open", "the gateway has fallen silent")
+_NO_GREETING = End(LOST, "no_greeting", "no greeting in time")
+_NO_TOKEN = End(0, "no_token", "the token function gave none")
+_RENEWAL_SECONDS = 1.0
+"""Between two renewals, whatever the tokens say."""
+
+CLOSED = End(1000, "closed", "closed by the application")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `fairlead.Client` was told to be; times in seconds."""
+
+    url: str
+    device_id: str
+    msgpack: bool
+    open_timeout: float
+    reply_timeout: float
+    backoff_min: float
+    backoff_max: float
+    heartbeat: float | None
+    pong_timeout: float
+    auto_ack: bool
+
+
+class Listener(Protocol):
+    """Who hears what happens on a link. None of it may wait."""
+
+    def recover(self) -> Mapping[str, Mapping[str, Any]]:
+        """What to come back to."""
+
+    def greeted(self, greeting: Frame) -> None:
+        """The connection is open."""
+
+    def heard(self, frame: Frame) -> None:
+        """A frame behind the greeting."""
+
+    def broke(self, end: End) -> None:
+        """The connection that was open has ended."""
+
+    def changed(self, change: StateChange) -> None:
+        """The state of the link is another one."""
+
+    def stopped(self, error: FairleadError) -> None:
+        """It will not come back by itself."""
+
+    def failed(self, error: Exception) -> None:
+        """Something went wrong that ends nothing."""
+
+    def renew(self, token: str) -> None:
+        """Say that there is another token."""
+
+    def passed(self, way: str, frame: Frame) -> None:
+        """A frame goes over the wire."""
+
+
+class Link:
+    """
+    The life of a client in one task, which is there from `start` until the end.
+
+    :param listener: hears everything in order, and may speak at any time.
+    """
+
+    def __init__(self, options: Options, tokens: Tokens, listener: Listener) -> None:
+        self._options = options
+        self._tokens = tokens
+        self._listener = listener
+        self._returning = Returning(options.backoff_min, options.backoff_max, renews=tokens.renews)
+        self._socket: Socket | None = None
+        self._pulse: Pulse | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._skew = timedelta()
+        self.opened: asyncio.Future[None] | None = None
+        """Done when the link is open for the first time since `start`, or fails with what it was stopped by."""
+        self.state: State = "idle"
+
+    # -- what the client asks of it ----------------------------------------------------------------
+
+    def start(self) -> asyncio.Future[None]:
+        """Begin, unless it has begun; answers `opened`."""
+        if self.opened is None or self.state in ("idle", "stopped"):
+            self.opened = asyncio.get_running_loop().create_future()
+            self._room.set()
+            self.state = "connecting"
+            self._task = asyncio.create_task(self._run(), name="fairlead client")
+        return self.opened
+
+    async def stop(self) -> None:
+        """Say 1000, and come back no more; nothing is left behind when this returns."""
+        if self.state != "stopped":
+            self._finish(CLOSED)
+        try:
+            if self._socket is not None:
+                await self._socket.close()
+        finally:
+            await _end([self._renewal, self._task])
+            await self._let_go_of_socket()
+
+    def say(self, frame: Frame, data: bytes | None = None) -> bool:
+        """Send *frame*; False where there is no open connection, or a congested one."""
+        if self.state != "open" or self._socket is None:
+            return False
+        self._say(self._socket, frame, data)
+        return True
+
+    @property
+    def is_congested(self) -> bool:
+        return self._socket is not None and self._socket.is_congested
+
+    def check(self) -> None:
+        """Look at once whether the connection still lives, or try at once (R3)."""
+        self._wake.set()
+        if self._pulse is not None:
+            self._pulse.check()
+
+    def let_go(self) -> None:
+        """Hear nothing more before `go_on`: there is too much to do already (M3)."""
+        if self._room.is_set() and self._socket is not None:
+            self._room.clear()
+            self._socket.abort(_OVERTAKEN)
+
+    def come_back(self) -> None:
+        """Come back for everything that was missed without being lost, such as a hole that could not be filled."""
+        if self._socket is not None:
+            self._socket.abort(End(LOST, "lost", "a part of a channel did not come"))
+
+    def go_on(self) -> None:
+        """There is room again."""
+        self._room.set()
+
+    def now(self) -> datetime:
+        """The time by the gateway's clock, as far as it is known (O5)."""
+        return datetime.now(UTC) + self._skew
+
+    @property
+    def _is_over(self) -> bool:
+        return self.state == "stopped"
+
+    # -- one connection after the other ------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            self._returning.tries()
+            self._change("connecting")
+            end = await self._once()
+            if self._is_over:
+                return
+            plan = self._plan(end)
+            if not plan.comes_back:
+                self._finish(end)
+                return
+            if plan.renews:
+                self._tokens.refused()
+            self._wake.clear()
+            self._change("waiting", end, plan.seconds)
+            await self._pause(plan.seconds)
+            if self._is_over:
+                return
+
+    async def _once(self) -> End:
+        """One try, and the connection that comes of it; how it ended."""
+        try:
+            token = await self._tokens.current(self.now().timestamp())
+        except Exception as error:  # noqa: BLE001 - a fault of the application's function, whatever it is
+            self._listener.failed(error)
+            return End(0, "token_failed", str(error))
+        if self._tokens.is_needed and not token:
+            return _NO_TOKEN
+        if self._is_over:
+            return CLOSED
+        try:
+            async with asyncio.timeout(self._options.open_timeout):
+                greeting = await self._enter(token)
+        except TimeoutError:
+            await self._let_go_of_socket()
+            return _NO_GREETING
+        except Ended as ended:
+            await self._let_go_of_socket()
+            return ended.end
+        except BaseException:
+            await self._let_go_of_socket()
+            raise
+        return await self._live(greeting, token)
+
+    async def _enter(self, token: str) -> Frame:
+        """Open a socket, and wait for the greeting."""
+        recover = self._listener.recover()
+        waits = bool(recover or self._options.device_id or not token)
+        socket = await Socket.open(self._options.url, token, msgpack=self._options.msgpack, waits=waits)
+        self._socket = socket
+        if waits:
+            fields = given(recover=recover or None, device_id=self._options.device_id or None)
+            self._say(socket, framed("connect", fields))
+        while (frame := await self._hear(socket)).get("type") != "connection_established":
+            pass
+        return frame
+
+    async def _live(self, greeting: Frame, token: str) -> End:
+        socket = self._socket
+        assert socket is not None
+        end = CLOSED
+        try:
+            self._greet(greeting)
+            self._expect_expiry(token)
+            while True:
+                frame = await self._hear(socket)
+                if self._pulse is not None:
+                    self._pulse.heard()
+                self._listener.heard(frame)
+        except Ended as ended:
+            end = ended.end
+        finally:
+            if self._pulse is not None:
+                self._pulse.stop()
+                self._pulse = None
+            socket.abort(end)
+            await _end([self._renewal])
+            await self._let_go_of_socket()
+        if not self._is_over:
+            self._listener.broke(end)
+        return end
+
+    def _greet(self, greeting: Frame) -> None:
+        assert self._socket is not None
+        self._returning.opened(asyncio.get_running_loop().time())
+        self._skew = _skew(greeting.get("server_time"))
+        socket, interval = self._socket, self._options.heartbeat
+        if interval is None:
+            interval = float((greeting.get("heartbeat") or {}).get("interval", 0))
+        self._pulse = Pulse(
+            interval,
+            self._options.pong_timeout,
+            lambda: self._say(socket, {"action": "ping", "id": "still-there"}),
+            lambda: socket.abort(_HALF_OPEN),
+        )
+        self._change("open")
+        self._listener.greeted(greeting)
+        if self.opened is not None and not self.opened.done():
+            self.opened.set_result(None)
+
+    async def _hear(self, socket: Socket) -> Frame:
+        while True:
+            try:
+                frame = await socket.hear()
+            except (InvalidJson, InvalidMessage) as error:
+                self._listener.failed(error)
+                continue
+            self._listener.passed("in", frame)
+            return frame
+
+    def _say(self, socket: Socket, frame: Frame, data: bytes | None = None) -> None:
+        self._listener.passed("out", frame)
+        socket.say(to_json(frame) if data is None else data)
+
+    async def _let_go_of_socket(self) -> None:
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            await socket.release()
+
+    # -- between two of them -----------------------------------------------------------------------
+
+    def _plan(self, end: End) -> Plan:
+        plan = self._returning.after(end, asyncio.get_running_loop().time())
+        if end is _NO_TOKEN:
+            return Plan(comes_back=False)
+        return Plan(comes_back=True) if end is _OVERTAKEN else plan
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        await self._room.wait()
+
+    def _finish(self, end: End) -> None:
+        """From now on nothing happens by itself."""
+        error = error_of(end.word, end.text or f"the connection ended with {end.code} {end.word}", {"close": end.code})
+        self._change("stopped", end)
+        if self.opened is not None and not self.opened.done():
+            self.opened.set_exception(error)
+            # Whoever called connect() may have gone.
+            self.opened.exception()
+        self._listener.stopped(error)
+
+    def _change(self, state: State, end: End | None = None, seconds: float = 0.0) -> None:
+        self.state = state
+        facts = end or End(0, "")
+        self._listener.changed(StateChange(state, *facts, self._returning.attempts, seconds))
+
+    # -- tokens that end ---------------------------------------------------------------------------
+
+    def _expect_expiry(self, token: str) -> None:
+        life = life_of(token, self.now().timestamp()) if self._tokens.renews else None
+        if life is not None:
+            self._renewal = asyncio.create_task(self._renew(token, life.due), name="fairlead client token")
+
+    async def _renew(self, token: str, due: float) -> None:
+        """Ask for another token before this one ends, and say it; then the same for that (T1)."""
+        least = 0.0
+        while True:
+            await asyncio.sleep(max(least, due - self.now().timestamp()))
+            least = _RENEWAL_SECONDS
+            try:
+                fresh = await self._tokens.ask("expires")
+            except Exception as error:  # noqa: BLE001 - a fault of the application's function, whatever it is
+                self._listener.failed(error)
+                return
+            life = life_of(fresh, self.now().timestamp())
+            if not fresh or fresh == token:
+                # 4401 will tell (T2).
+                return
+            self._tokens.known = token = fresh
+            self._listener.renew(fresh)
+            if life is None:
+                return
+            due = life.due
+
+
+async def _end(tasks: list[asyncio.Task[None] | None]) -> None:
+    """Cancel *tasks* and wait for them; not for the one that asks, which ends by itself."""
+    others = [task for task in tasks if task is not None and task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others)
+
+
+def _skew(server_time: object) -> timedelta:
+    """How far the gateway's clock is ahead of ours."""
+    try:
+        return datetime.fromisoformat(str(server_time)) - datetime.now(UTC)
+    except (ValueError, TypeError):
+        return timedelta()
