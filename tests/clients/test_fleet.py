@@ -171,9 +171,7 @@ async def test_what_was_said_twice_is_stored_once(
 
 
 @pytest.mark.rules("P5", "P7")
-async def test_history_that_ran_out_is_told(
-    client: Driver, fleet: list[Replica], backend: Backend, user: str
-) -> None:
+async def test_history_that_ran_out_is_told(client: Driver, fleet: list[Replica], backend: Backend, user: str) -> None:
     first = await backend.send_to_user(user, {"type": "note", "content": 0})
     async with backend.batch():
         for number in range(1, 200):

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 
 from websockets.exceptions import ConnectionClosed
 
@@ -45,19 +46,35 @@ def life(redis_url: str, fleet: Sequence[Replica]) -> Iterator[None]:
 
 
 async def _live(redis_url: str, fleet: Sequence[Replica], began: threading.Event, over: threading.Event) -> None:
-    async with fairlead.connect(redis_url, name="neighbours") as fl, connected(fleet[1].url, "42") as ann:
+    async with fairlead.connect(redis_url, name="neighbours") as fl:
         await fl.grant_session("s1", ["42", "43"])
-        await ann.ask("join_session", session_id="s1")
-        answering = asyncio.create_task(_answer(ann))
-        for turn in range(10_000):
-            if over.is_set():
-                break
-            await _act(fl, ann, fleet, turn)
+        turns = count()
+        while not over.is_set():
+            with suppress(ConnectionClosed):  # a block has ended it: 42 is back at once
+                async with connected(fleet[1].url, "42") as ann:
+                    await _chat(fl, ann, fleet, turns, began, over)
+
+
+async def _chat(
+    fl: fairlead.Backend,
+    ann: Client,
+    fleet: Sequence[Replica],
+    turns: Iterator[int],
+    began: threading.Event,
+    over: threading.Event,
+) -> None:
+    await ann.ask("join_session", session_id="s1")
+    answering = asyncio.create_task(_answer(ann))
+    try:
+        while not over.is_set():
+            await _act(fl, ann, fleet, next(turns))
             began.set()
             await asyncio.sleep(PAUSE_SECONDS)
+    finally:
         answering.cancel()
-        with suppress(asyncio.CancelledError, ConnectionClosed):
-            await answering
+        await asyncio.wait([answering])
+        if not answering.cancelled():
+            answering.exception()  # it ended with the connection, which whoever acts is told as well
 
 
 async def _answer(client: Client) -> None:

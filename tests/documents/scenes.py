@@ -50,7 +50,7 @@ async def backend(redis_url: str) -> AsyncIterator[Play]:
 
 @asynccontextmanager
 async def backends_that_hear(redis_url: str) -> AsyncIterator[Play]:
-    """A backend in a group, which has heard enough when something was handled: what it was given, and asked for more."""
+    """A backend in a group; it has heard enough when something was handled: when it asked for more."""
 
     async def seen(user_id: str, at: datetime) -> None:
         assert user_id and at

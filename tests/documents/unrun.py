@@ -13,5 +13,6 @@ UNRUN: Final = {
         "runs everything, this test included; test_commands.py looks at what make would do"
     ),
     "fairlead serve --host 0.0.0.0 --port 8000 --workers 4": "would listen to everybody; its options are looked at",
-    "browser, app ──▶ Nginx": "a picture",
+    "browser, app ──▶ Nginx ──▶ replica ── edge ▶ sessions ──▶ publish ──┐": "a picture",
+    "$ fairlead trace ann/m1": "what is told of a message; tests/cluster/test_traces.py is about it",
 }
