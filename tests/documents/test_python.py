@@ -11,7 +11,7 @@ import fairlead
 from tests.documents.life import life
 from tests.documents.pages import Block, blocks_in
 from tests.documents.scenes import SCENES, play
-from tests.documents.unrun import UNRUN
+from tests.documents.unrun import is_named
 from tests.support.redis import Server
 from tests.support.replica import Replica
 
@@ -42,9 +42,7 @@ def test_every_block_has_a_scene_is_an_example_or_is_named_with_a_reason() -> No
     examples = {path.read_text() for path in (Path(__file__).parents[2] / "deploy" / "examples").glob("*.py")}
 
     assert {block.note.removeprefix("run: ") for block in BLOCKS} <= set(SCENES)
-    assert [
-        block.place for block in others if block.text not in examples and block.text.splitlines()[0] not in UNRUN
-    ] == []
+    assert [block.place for block in others if block.text not in examples and not is_named(block)] == []
 
 
 def test_what_a_block_calls_exists() -> None:
