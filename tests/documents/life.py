@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
@@ -16,6 +17,13 @@ from tests.support.replica import Replica
 
 PAUSE_SECONDS = 0.1
 SECONDS = 20.0
+
+ANSWERS: dict[str, dict[str, Any]] = {
+    "confirmation": {"proceed": True},
+    "choice": {"choice": "retry"},
+    "form": {"proceed": True, "content": {"start": "22:00"}},
+}
+"""What is answered to each kind of question."""
 
 
 @contextmanager
@@ -84,7 +92,7 @@ async def _answer(client: Client) -> None:
         if frame.get("requires_ack"):
             await client.say("ack", message_ids=[frame["id"]])
         if frame["type"] == "task_step_result":
-            await client.say("confirm", callback_id=frame["callback_id"], proceed=True)
+            await client.say("confirm", callback_id=frame["callback_id"], **ANSWERS[frame["confirm"]["kind"]])
 
 
 async def _act(fl: fairlead.Backend, ann: Client, fleet: Sequence[Replica], turn: int) -> None:
@@ -96,6 +104,6 @@ async def _act(fl: fairlead.Backend, ann: Client, fleet: Sequence[Replica], turn
         with suppress(fairlead.Conflict):  # a block has ended it
             await fl.update_task("t1", progress=turn % 100, owner="42")
         await ann.say("message", session_id="s1", content=f"turn {turn}")
-        await ann.say("quote", id=f"quote-{turn}", symbol="FL")
-        async with connected(fleet[0].url, f"visitor-{turn}"):
-            pass
+        async with connected(fleet[0].url, f"visitor-{turn}") as visitor:
+            await visitor.say("quote", id="1", symbol="FL")
+            await visitor.ask("ping")

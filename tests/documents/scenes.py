@@ -7,7 +7,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,13 +23,18 @@ from tests.support.replica import SECRET, Replica, token
 
 REDIS = "redis://127.0.0.1:6379/0"
 SOCKET = "ws://127.0.0.1:8000/ws"
+SECRET_SHOWN = "…"
+
+SECONDS = 20.0
+MOMENT_SECONDS = 1.0
+POLL_SECONDS = 0.02
 
 
 class Play(NamedTuple):
-    """The names of a scene; and, for blocks that would go on for ever, how often something must have been done."""
+    """The names of a scene; and, for blocks that would go on for ever, whether enough was done."""
 
     names: dict[str, Any]
-    has_ended: Callable[[], bool] = bool
+    has_ended: Callable[[], bool] | None = None
 
 
 class Noted(list[Any]):
@@ -88,40 +93,38 @@ SCENES = {"backend": backend, "backends that hear": backends_that_hear, "client"
 ALWAYS: dict[str, Any] = {"fairlead": fairlead, "asyncio": asyncio, "json": json, "Path": Path, "FastAPI": FastAPI}
 
 
-async def play(block: Block, redis_url: str, replica: Replica, seconds: float = 20.0) -> dict[str, Any]:
+async def play(block: Block, redis_url: str, replica: Replica) -> dict[str, Any]:
     """
     Run *block* in the scene that its note names; returns its names.
 
-    One that would go on for ever is ended when the scene has; one that ends must end by itself.
+    One that would go on for ever is ended when the scene has; any other must end by itself.
     """
-    source = (
-        block.text.replace(REDIS, redis_url)
-        .replace(SOCKET, replica.url)
-        .replace('jwt_secret="…"', f'jwt_secret="{SECRET}"')
-    )
+    source = block.text.replace(REDIS, redis_url).replace(SOCKET, replica.url).replace(SECRET_SHOWN, SECRET)
     code = compile(source, block.place, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    async with AsyncExitStack() as stack:
-        scene = await stack.enter_async_context(SCENES[block.note.removeprefix("run: ")](redis_url))
+    async with SCENES[block.note.removeprefix("run: ")](redis_url) as scene:
         names = ALWAYS | scene.names
         running = asyncio.ensure_future(_run(code, names))
         try:
-            async with asyncio.timeout(seconds):
-                while not running.done() and not scene.has_ended():
-                    await asyncio.sleep(0.02)
-                if scene.has_ended is not bool:  # what has begun to end goes on to its end
-                    await asyncio.wait([running], timeout=1.0)
-                elif not running.done():
-                    await running
+            async with asyncio.timeout(SECONDS):
+                await (running if scene.has_ended is None else _until(scene.has_ended, running))
         finally:
             running.cancel()
             await asyncio.wait([running])
-        if not running.cancelled():
-            running.result()
-        assert scene.has_ended is bool or scene.has_ended(), f"{block.place}: nothing was heard"
-        for one in names.values():
-            if type(one).__name__ == "Client":
-                await one.close()
+            for made in names.values():
+                if isinstance(made, fairlead.Client):
+                    await made.close()
         return names
+
+
+async def _until(has_ended: Callable[[], bool], running: asyncio.Future[None]) -> None:
+    """Return when enough was done, and the rest of what runs has had a moment to end by itself."""
+    while not has_ended():
+        if running.done():
+            running.result()
+        await asyncio.sleep(POLL_SECONDS)
+    done, _ = await asyncio.wait([running], timeout=MOMENT_SECONDS)
+    for one in done:
+        one.result()
 
 
 async def _run(code: Any, names: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ UNRUN: Final = {
     "make run ": "runs everything, this test included; tests/repository/test_commands.py looks at what make would do",
     "fairlead serve --host 0.0.0.0": "would listen to everybody; its options are looked at",
     "browser, app ──▶ Nginx ──▶ replica": "a picture",
+    "patch    = {path": "a grammar; tests/shared/test_patches.py is about it",
     "$ fairlead trace ": "what is told of a message; tests/cluster/test_traces.py is about it",
 }
 
