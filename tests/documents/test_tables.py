@@ -21,7 +21,7 @@ from fairlead_gateway.edge.application import PATHS
 from fairlead_gateway.facts import cursors
 from fairlead_gateway.rest.table import ROWS
 from fairlead_gateway.sessions import frames, receiver
-from fairlead_gateway.sessions.actions import RESERVED
+from fairlead_gateway.sessions.actions import BUILTINS, RESERVED
 from fairlead_gateway.settings import Settings
 from fairlead_gateway.wire.frames import MAX_REASON_BYTES
 from fairlead_gateway.wire.limits import WireLimits
@@ -105,6 +105,16 @@ def test_every_variable_that_is_told_is_a_setting() -> None:
         assert set(re.findall(r"\bFAIRLEAD_[A-Z_]*[A-Z]\b", text_of(page))) <= known, page
 
 
+def test_figures_that_are_told_twice_are_the_same() -> None:
+    tables = {
+        page: re.findall(r"<!-- figures: compare -->\n(.*?)<!-- end of figures -->", text_of(page), re.S)
+        for page in PAGES
+    }
+
+    assert len(tables["README.md"]) == 1
+    assert tables["README.md"] == tables["docs/comparison.md"]
+
+
 def test_every_close_code_is_a_row() -> None:
     assert rows("code | word") == {(str(close.code), close.word, close.client) for close in CLOSES}
 
@@ -115,6 +125,22 @@ def test_every_error_code_is_a_row() -> None:
 
 def test_every_action_is_a_row() -> None:
     assert names({row[0] for row in rows("action")}) == RESERVED - {"pong"}
+
+
+def test_the_fields_of_an_action_are_those_of_its_model() -> None:
+    models = {name: builtin.model for name, builtin in BUILTINS.items()} | {
+        "connect": frames.Connect,
+        "ping": frames.Ping,
+    }
+    shown: dict[str, set[str]] = {}
+    for named, fields, _ in rows("action"):
+        for name in names({named}):
+            shown.setdefault(name, set()).update(set(re.findall(r"[a-z_]+", fields)) - {"or"})
+    shown["unsubscribe"].discard("recover")
+    shown["leave_session"].discard("recover")
+    shown["unwatch_live"].clear()
+
+    assert shown == {name: set(model.model_fields) - {"id"} for name, model in models.items()}
 
 
 def test_every_path_is_a_row() -> None:
