@@ -1,5 +1,5 @@
 /** @import { Position, Positions, Recovery } from "../fairlead.js" */
-/** @typedef {(action: string, fields: object, options?: object) => Promise<any>} Ask */
+/** @import { After, Ask, Frame } from "./types.js" */
 
 const MAX_IN_CONNECT = 100;
 const RETRY_MS = 1000;
@@ -20,7 +20,7 @@ export class Channels {
    * @param {Positions} positions
    * @param {Ask} ask
    * @param {(recovery: Recovery) => void} tell
-   * @param {(ms: number, then: () => void) => void} after
+   * @param {After} after
    */
   constructor(positions, ask, tell, after) {
     for (const [channel, position] of Object.entries(positions)) this.#positions.set(channel, { ...position });
@@ -68,7 +68,7 @@ export class Channels {
     this.#tell({ channel, recovered, missed: recovered ? missed : 0, ...(code && { code }) });
   }
 
-  /** `epoch_changed` (P4). @param {any} frame */
+  /** `epoch_changed` (P4). @param {Frame} frame */
   turn({ channel, offset, epoch, recovered }) {
     const position = this.#positions.get(channel);
     if (position && recovered) position.epoch = epoch;
@@ -76,7 +76,7 @@ export class Channels {
     this.#tell({ channel, recovered, missed: 0 });
   }
 
-  /** Whether *frame* is to be shown: the offset check (P1, P2, P3). @param {any} frame */
+  /** Whether *frame* is to be shown: the offset check (P1, P2, P3). @param {Frame} frame */
   takes({ type, channel, offset, id }) {
     if (!channel || !offset) return type !== "skipped";
     const position = this.#positions.get(channel);

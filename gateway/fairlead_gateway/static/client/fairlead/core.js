@@ -8,7 +8,8 @@ import { Questions } from "./questions.js";
 import { Requests } from "./requests.js";
 import { Tokens } from "./tokens.js";
 
-/** @import { RequestOptions } from "../fairlead.js" */
+/** @import { Recovery, RequestOptions } from "../fairlead.js" */
+/** @import { Frame, Given, Mirror } from "./types.js" */
 
 const NEVER_ASK_SOONER_MS = 1000;
 
@@ -20,14 +21,6 @@ const SEATING = {
   ...{ subscribe: "sit", join_session: "sit", subscribe_task: "sit" },
   ...{ unsubscribe: "leave", leave_session: "leave", unsubscribe_task: "leave" },
 };
-
-/**
- * What keeps up with a channel.
- * @typedef {object} Mirror
- * @property {(frame: any) => boolean} hear false for what is not to be shown
- * @property {(recovery: import("../fairlead.js").Recovery) => void} [recovered]
- * @property {(error: Error) => void} [stopped]
- */
 
 /** What a client is made of: every frame passes here, inwards and outwards. */
 export class Core {
@@ -45,12 +38,11 @@ export class Core {
   /** @type {any} */
   #renewal;
 
-  /** @param {URL} url @param {import("./options.js").Given} options */
+  /** @param {URL} url @param {Given} options */
   constructor(url, options) {
     this.#options = options;
     const report = (/** @type {Error} */ error) => this.report(error);
-    const after = (/** @type {number} */ ms, /** @type {() => void} */ then) => this.after(ms, then);
-    const ask = (/** @type {string} */ action, /** @type {object} */ fields, rest = {}) => this.ask(action, fields, rest);
+    const after = this.after.bind(this);
     this.errors = new Ears((error) => console.error(error));
     this.messages = new Ears(report);
     this.notices = new Ears(report);
@@ -70,9 +62,9 @@ export class Core {
     this.requests = new Requests(
       options.replyTimeoutMs,
       (frame) => this.line.send(frame),
-      (action, asked, reply) => this.#answered(action, asked, reply),
+      (asked, reply) => this.#answered(asked, reply),
     );
-    this.channels = new Channels(options.positions ?? {}, ask, (recovery) => this.#recovered(recovery), after);
+    this.channels = new Channels(options.positions ?? {}, this.ask.bind(this), (recovery) => this.#recovered(recovery), after);
     this.acks = new Acks((channel, ids) => this.#acknowledge(channel, ids), after);
     this.questions = new Questions(this);
   }
@@ -114,7 +106,7 @@ export class Core {
     return { ...(deviceId && { device_id: deviceId }), recover };
   }
 
-  /** @param {any} greeting */
+  /** @param {Frame} greeting */
   #greeted(greeting) {
     this.connectionId = greeting.connection_id ?? "";
     this.userId = greeting.user_id ?? "";
@@ -125,7 +117,7 @@ export class Core {
     this.questions.comeBack();
   }
 
-  /** @param {any} greeting */
+  /** @param {Frame} greeting */
   #settled(greeting) {
     for (const [channel, told] of Object.entries(greeting.channels ?? {})) this.channels.stand(channel, told);
     this.#renewInTime();
@@ -148,7 +140,7 @@ export class Core {
     for (const mirror of this.mirrors.values()) mirror.stopped?.(error);
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #heard(frame) {
     const { type } = frame;
     // What comes late is a message of the user's own channel.
@@ -158,13 +150,13 @@ export class Core {
     else if (frame.requires_ack) this.acks.knows(frame);
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #settle(frame) {
     if (frame.ref) this.requests.settle(frame);
     else if (frame.type === "error") this.report(new FairleadError(frame.code, frame.message, frame.detail));
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   async #deliver(frame) {
     if (frame.late && this.requests.settle(frame)) return;
     if (frame.requires_ack && this.acks.knows(frame)) return;
@@ -177,7 +169,7 @@ export class Core {
     else this.acks.failed(frame);
   }
 
-  /** @param {"in" | "out"} way @param {any} frame */
+  /** @param {"in" | "out"} way @param {Frame} frame */
   #seen(way, frame) {
     const { token: _, ...shown } = frame;
     if (this.notices.has("frame")) this.notices.tell(["frame"], way, "token" in frame ? shown : frame);
@@ -185,8 +177,9 @@ export class Core {
 
   // -- what follows from replies ---------------------------------------------------------------------
 
-  /** At once, since what was missed may be behind it in the same breath. @param {string} action @param {any} asked @param {any} reply */
-  #answered(action, asked, reply) {
+  /** At once, since what was missed may be behind it in the same breath. @param {Frame} asked @param {Frame} reply */
+  #answered(asked, reply) {
+    const { action } = asked;
     if (SEATING[action] === "sit") {
       for (const [channel, told] of Object.entries(reply.channels ?? {})) {
         this.channels.keep(channel);
@@ -207,7 +200,7 @@ export class Core {
     if (state === "open" || state === "connecting") await this.ask(action, fields);
   }
 
-  /** @param {import("../fairlead.js").Recovery} recovery */
+  /** @param {Recovery} recovery */
   #recovered(recovery) {
     this.notices.tell(["recovered"], recovery);
     this.mirrors.get(recovery.channel)?.recovered?.(recovery);

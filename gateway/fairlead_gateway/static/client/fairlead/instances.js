@@ -29,7 +29,11 @@ export class Instance {
     this.#ears = new Ears((error) => core.report(error));
     this.name = name;
     this.channel = `instance:${name}`;
-    core.mirrors.set(this.channel, this);
+    core.mirrors.set(this.channel, {
+      hear: (frame) => this.#hear(frame),
+      recovered: (recovery) => this.#recovered(recovery),
+      stopped: (error) => this.#failed(error),
+    });
   }
 
   /** @returns {Promise<void>} */
@@ -65,26 +69,21 @@ export class Instance {
     return this.#ears.on("change", handler);
   }
 
+  // -- following -----------------------------------------------------------------------------------
+
   /** @param {any} frame */
-  hear(frame) {
+  #hear(frame) {
     if (this.#opening && frame.type === "snapshot") this.#take(frame);
     if (this.#opening && frame.type === "patch") this.#follow(frame);
     return true;
   }
 
   /** @param {Recovery} recovery */
-  recovered({ recovered }) {
+  #recovered({ recovered }) {
     if (!recovered) this.#isWhole = false;
     // Mostly it follows by itself.
     if (this.#opening && !this.#isWhole) this.#core.after(recovered ? 0 : SNAPSHOT_MS, () => this.#isWhole || this.#load());
   }
-
-  /** @param {Error} error */
-  stopped(error) {
-    this.#failed(error);
-  }
-
-  // -- following -----------------------------------------------------------------------------------
 
   async #open() {
     const here = new Promise((resolve, reject) => {

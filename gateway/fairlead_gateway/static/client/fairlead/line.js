@@ -4,33 +4,20 @@ import { FairleadError } from "./errors.js";
 import { Pulse } from "./pulse.js";
 import { Wire } from "./wire.js";
 
+/** @import { State } from "../fairlead.js" */
+/** @import { Frame, Given, Owner } from "./types.js" */
+
 const STEADY_MS = 5000; // open for so long, it counts as a success
 const HURRY_MS = 3000;
 const OFFLINE_MS = 20_000; // what the system says is not believed for longer
 
-/**
- * What a line tells its owner, and asks it.
- * @typedef {object} Owner
- * @property {() => object | null} hello fields of `connect`; null where there is nothing to come back to (O3)
- * @property {(greeting: any) => void} greeted before it is told that the line is open
- * @property {(greeting: any) => void} settled after that
- * @property {(frame: any) => void} heard
- * @property {() => void} lost what was said may not have been heard
- * @property {(error: FairleadError) => void} stopped
- * @property {(change: import("../fairlead.js").StateChange) => void} changed
- * @property {(way: "in" | "out", frame: any) => void} seen
- * @property {(error: Error) => void} failed
- * @property {() => number} now by the gateway's clock
- */
-
 /** The connection over all its sockets: when to try, with what, and when it is over (S, O, R, H). */
 export class Line {
-  /** @type {import("../fairlead.js").State} */
+  /** @type {State} */
   state = "idle";
   #url;
   #options;
   #tokens;
-  /** @type {Owner} */
   #owner;
   #turn = {}; // of this try; what an earlier one still brings is not for us
   #tries = 0;
@@ -47,12 +34,7 @@ export class Line {
   /** @type {(() => void)[]} */
   #unlisten = [];
 
-  /**
-   * @param {URL} url
-   * @param {import("./options.js").Given} options
-   * @param {import("./tokens.js").Tokens} tokens
-   * @param {Owner} owner
-   */
+  /** @param {URL} url @param {Given} options @param {import("./tokens.js").Tokens} tokens @param {Owner} owner */
   constructor(url, options, tokens, owner) {
     this.#url = url;
     this.#options = options;
@@ -83,7 +65,7 @@ export class Line {
     else if (this.state === "waiting" && !isOffline()) this.#try();
   }
 
-  /** Say it if the line is open. @param {any} frame */
+  /** Say it if the line is open. @param {Frame} frame */
   send(frame) {
     if (this.state !== "open") return false;
     this.#say(frame);
@@ -132,7 +114,7 @@ export class Line {
     this.#timer = setTimeout(() => this.#drop("no_greeting", `no greeting within ${openTimeoutMs} ms`), openTimeoutMs);
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #heard(frame) {
     this.#owner.seen("in", frame);
     if (this.state === "open") {
@@ -143,7 +125,7 @@ export class Line {
     }
   }
 
-  /** @param {any} greeting */
+  /** @param {Frame} greeting */
   #greeted(greeting) {
     clearTimeout(this.#timer);
     const { heartbeatMs, pongTimeoutMs } = this.#options;
@@ -161,7 +143,7 @@ export class Line {
     this.#opening.resolve();
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #say(frame) {
     this.#owner.seen("out", frame);
     this.#wire?.send(frame);
@@ -233,7 +215,7 @@ export class Line {
     this.#change("stopped", code, word, text);
   }
 
-  /** @param {import("../fairlead.js").State} state */
+  /** @param {State} state */
   #change(state, code = 0, word = "", text = "", retryInMs = 0) {
     this.state = state;
     this.#owner.changed({ state, code, word, text, attempt: this.#tries, retryInMs });

@@ -7,8 +7,8 @@ export class Wire {
    * @param {any} Socket class of the browser, or of `ws`
    * @param {string} url
    * @param {string} token "" for none
-   * @param {import("../fairlead.js").Codec | undefined} codec undefined for JSON
-   * @param {{ opened(): void, heard(frame: any): void, closed(code: number, reason: string): void, failed(error: any): void }} owner
+   * @param {import("./types.js").Codec | undefined} codec undefined for JSON
+   * @param {import("./types.js").Hearer} owner
    */
   constructor(Socket, url, token, codec, owner) {
     this.#codec = codec;
