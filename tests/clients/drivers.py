@@ -12,7 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from fairlead import Client
 from fairlead.errors import FairleadError
+from fairlead.position import Position
 from tests.clients.scripted import SECONDS
 
 FOLDER = Path(__file__).parent
@@ -155,11 +157,11 @@ class PythonDriver(Driver):
     async def make(
         self, url: str, *, token: str | TokenFunction | None = "a-token", codec: Path | None = None, **options: Any
     ) -> Self:
-        from fairlead import Client
-
         self._token = token if callable(token) else None
         source = self._asked_for_token if callable(token) else token
         given = {**QUICK, **options} | ({"msgpack": True} if codec else {})
+        if held := options.get("positions"):
+            given["positions"] = {channel: Position(**position) for channel, position in held.items()}
         self._client = Client(url, token=source, **given)
         self._client.on_state(lambda change: self._happened("state", _plain(change)))
         self._client.on_recovered(lambda recovery: self._happened("recovered", _plain(recovery)))
@@ -230,6 +232,8 @@ def _plain(value: Any) -> Any:
     """What JSON would make of it."""
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if not one.name.startswith("_")}
+    if isinstance(value, Position):
+        return {name: one for name, one in value._asdict().items() if one or name != "id"}
     if hasattr(value, "_asdict"):
         return _plain(value._asdict())
     if isinstance(value, Mapping):

@@ -32,7 +32,7 @@ async def test_after_a_silence_it_says_ping(client: Driver, gateway: Scripted, b
     for _ in range(3):
         since = loop.time()
         await line.say({"type": "tick", "channel": "topic:t"})
-        ping = await line.hears("ping")
+        ping = await line.hears("ping", seconds=5)
         assert loop.time() - since >= 0.25, "what was heard puts it off"
         await line.reply(ping, type="pong")
 

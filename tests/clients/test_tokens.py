@@ -60,7 +60,7 @@ async def test_a_new_token_is_said_before_the_old_one_ends(
 
 @pytest.mark.rules("T1")
 async def test_nothing_else_is_disturbed_by_a_new_token(client: Driver, gateway: Scripted) -> None:
-    tokens = iter([jwt(7.0, 1.2), jwt(0, 3600)])
+    tokens = iter([jwt(7.0, 1.2), later := jwt(0, 3600)])
 
     async def source(reason: str) -> str:
         return next(tokens)
@@ -77,7 +77,9 @@ async def test_nothing_else_is_disturbed_by_a_new_token(client: Driver, gateway:
 
     assert (await asking)["price"] == 1
     assert [one["state"] for one in client.all("state")] == ["connecting", "open"]
-    assert all("token" not in one["frame"] for one in client.all("frame")), "frames are shown without tokens"
+    said = [json.dumps(one["frame"]) for one in client.all("frame") if one["way"] == "out"]
+    assert any("refresh" in frame for frame in said)
+    assert not [frame for frame in said if later in frame], "frames are shown without tokens"
 
 
 @pytest.mark.rules("T1")

@@ -14,6 +14,7 @@ from fairlead.client.delivery import Messages
 from fairlead.client.handlers import ANY, ERROR, FRAME, RECOVERED, STATE, Off
 from fairlead.client.instance import Instance
 from fairlead.client.link import Options
+from fairlead.client.positions import Positions
 from fairlead.client.questions import QuestionHandler, Questions
 from fairlead.client.requests import given
 from fairlead.client.session import Session
@@ -48,7 +49,7 @@ class Client:
     :param token: a token, or a function that is asked for one whenever it is needed (O2, T1); it may be a coroutine
         function.
     :param device_id: this device has a stored cursor of its own.
-    :param positions: of an earlier client (P7).
+    :param positions: of an earlier client, or what JSON made of them (P7).
     :param msgpack: speak msgpack in place of JSON.
     :param open_timeout: seconds for a socket and the greeting.
     :param reply_timeout: seconds for an answer, waiting for a connection included.
@@ -64,7 +65,7 @@ class Client:
         *,
         token: TokenSource | None = None,
         device_id: str = "",
-        positions: Mapping[str, Position] | None = None,
+        positions: Mapping[str, Position | Mapping[str, Any]] | None = None,
         msgpack: bool = False,
         open_timeout: float = 10.0,
         reply_timeout: float = 10.0,
@@ -86,7 +87,7 @@ class Client:
             pong_timeout=pong_timeout,
             auto_ack=auto_ack,
         )
-        self._talk = Conversation(options, Tokens(token), positions)
+        self._talk = Conversation(options, Tokens(token), Positions(positions))
         self._questions = Questions(self._talk)
         self._sessions: WeakValueDictionary[str, Session] = WeakValueDictionary()
         self._tasks: WeakValueDictionary[str, Task] = WeakValueDictionary()

@@ -60,11 +60,11 @@ class Mirror(Protocol):
 class Conversation:
     """Listens to the `Link`. Nothing here waits; what may is in the hands of `Delivery`."""
 
-    def __init__(self, options: Options, tokens: Tokens, positions: Mapping[str, Position] | None) -> None:
+    def __init__(self, options: Options, tokens: Tokens, positions: Positions) -> None:
         self.options = options
         self.link = Link(options, tokens, self)
         self.requests = Requests()
-        self.positions = Positions(positions)
+        self.positions = positions
         self.handlers = Handlers()
         self.delivery = Delivery(self.failed, self.link.let_go, self.link.go_on)
         self.news = Delivery(_log)
@@ -213,7 +213,7 @@ class Conversation:
         handlers = self.handlers.of([FRAME])
         if not handlers:
             return
-        shown = {**frame, "token": "…"} if way == "out" and "token" in frame else frame
+        shown = {name: value for name, value in frame.items() if name != "token" or way == "in"}
         for handler in handlers:
             try:
                 handler((way, shown))
@@ -341,4 +341,4 @@ def _asked_for(frame: Frame) -> list[str]:
 
 
 def _log(error: Exception) -> None:
-    log.error("fairlead client: %s", error, exc_info=error)
+    log.error("fairlead client: %s", error, exc_info=None if isinstance(error, FairleadError) else error)

@@ -22,6 +22,10 @@ FEW: Final = MAX_WAITING // 10
 """So few that it may hear again."""
 
 
+TURN: Final = 100
+"""Things that are handed over before the loop may do something else."""
+
+
 @dataclass(slots=True, eq=False)
 class Item:
     """One thing to hand over."""
@@ -226,6 +230,8 @@ class Delivery:
                 item.taken(failed=not await self._tell(handlers, item.what), heard=bool(handlers))
                 self._current = None
                 self.look()
+                if not item.number % TURN:
+                    await asyncio.sleep(0)
         finally:
             self._task = self._current = None
             self._wake_the_last()

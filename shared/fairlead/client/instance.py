@@ -124,7 +124,8 @@ class Instance:
             self._expect()
 
     def stopped(self, error: FairleadError) -> None:
-        self._fail(error)
+        if self._here is not None and not self._here.done():
+            self._fail(error)
 
     # -- following ---------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, Protocol
 
 from fairlead.client.pulse import Pulse
@@ -21,6 +22,9 @@ _OVERTAKEN = End(4100, "slow_consumer", "the handlers are slower than the messag
 _HALF_OPEN = End(LOST, "half_open", "the gateway has fallen silent")
 _NO_GREETING = End(LOST, "no_greeting", "no greeting in time")
 _NO_TOKEN = End(0, "no_token", "the token function gave none")
+_TURN = 100
+"""Frames that are read before the loop may do something else."""
+
 _RENEWAL_SECONDS = 1.0
 """Between two renewals, whatever the tokens say."""
 
@@ -163,6 +167,13 @@ class Link:
     # -- one connection after the other ------------------------------------------------------------
 
     async def _run(self) -> None:
+        try:
+            await self._go_on_trying()
+        except Exception as error:  # noqa: BLE001 - nobody waits for this task, only for what it comes to
+            self._listener.failed(error)
+            self._finish(End(0, "internal", str(error)))
+
+    async def _go_on_trying(self) -> None:
         while True:
             self._returning.tries()
             self._change("connecting")
@@ -226,11 +237,14 @@ class Link:
         try:
             self._greet(greeting)
             self._expect_expiry(token)
-            while True:
+            for number in count(1):
                 frame = await self._hear(socket)
                 if self._pulse is not None:
                     self._pulse.heard()
-                self._listener.heard(frame)
+                self._tell(frame)
+                if not number % _TURN:
+                    # What has come already is read without a pause: who handles it is to have a turn as well.
+                    await asyncio.sleep(0)
         except Ended as ended:
             end = ended.end
         finally:
@@ -271,6 +285,13 @@ class Link:
                 continue
             self._listener.passed("in", frame)
             return frame
+
+    def _tell(self, frame: Frame) -> None:
+        """A frame that is not as it should be costs itself alone."""
+        try:
+            self._listener.heard(frame)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            self._listener.failed(error)
 
     def _say(self, socket: Socket, frame: Frame, data: bytes | None = None) -> None:
         self._listener.passed("out", frame)

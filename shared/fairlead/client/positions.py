@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from fairlead.client.told import Frame, Recovery
+from fairlead.errors import InvalidMessage
+from fairlead.names import checked_channel
 from fairlead.position import Position
 
 Verdict: TypeAlias = Literal["new", "seen", "hole"]
@@ -23,8 +25,8 @@ _ANYWHERE: Final = -1
 class Positions:
     """Decides; asks nobody."""
 
-    def __init__(self, given: Mapping[str, Position] | None = None) -> None:
-        self._last: dict[str, Position] = dict(given or {})
+    def __init__(self, given: Mapping[str, Position | Mapping[str, Any]] | None = None) -> None:
+        self._last = {checked_channel(channel): _position(one) for channel, one in (given or {}).items()}
         self.wanted: dict[str, None] = {}
         """Channels that were asked for, and have not been left (C1)."""
         self.mending: set[str] = set()
@@ -125,6 +127,17 @@ class Positions:
                 (name for name, last in self._last.items() if name not in self.wanted and not last.epoch), ""
             )
             self._last.pop(unasked, None)
+
+
+def _position(given: Position | Mapping[str, Any]) -> Position:
+    """:raises InvalidMessage: it is none, nor what JSON made of one."""
+    try:
+        found = given if isinstance(given, Position) else Position(**given)
+    except TypeError:
+        found = Position(-1, "")
+    if type(found.offset) is int and found.offset >= 0 and isinstance(found.epoch, str) and isinstance(found.id, str):
+        return found
+    raise InvalidMessage("a position has an offset, an epoch, and perhaps an id")
 
 
 def _claim(position: Position) -> dict[str, Any]:

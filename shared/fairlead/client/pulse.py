@@ -38,7 +38,9 @@ class Pulse:
     def heard(self) -> None:
         """Something came."""
         self._heard_at = self._loop.time()
-        self._asked_at = 0.0
+        if self._asked_at:
+            self._asked_at = 0.0
+            self._rest()
 
     def check(self) -> None:
         """Ask now, and have less patience."""
@@ -50,6 +52,7 @@ class Pulse:
 
     def _rest(self) -> None:
         """Wake up when the silence has been long enough."""
+        self.stop()
         if self._interval > 0:
             self._wake(self._heard_at + self._interval, self._look)
 

@@ -209,10 +209,8 @@ class Questions:
             one.answering = None
         status, answer = str(ack.get("status", "")), ack.get("answer") or {}
         if status not in _COUNTS:
-            detail = {name: ack[name] for name in ("answer", "errors") if name in ack}
-            self._talk.failed(
-                error_of(status, "the answer to a question does not count", {"callback_id": id, **detail})
-            )
+            detail = {"callback_id": id, **given(answer=ack.get("answer"), errors=ack.get("errors"))}
+            self._talk.failed(error_of(status, "the answer to a question does not count", detail))
         if status != "invalid":
             self._close(id, Closed(status, str(answer.get("by") or ""), str(answer.get("at") or "")))
 

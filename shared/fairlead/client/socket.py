@@ -27,6 +27,9 @@ CLOSE_SECONDS: Final = 1.0
 
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 
+MAX_INBOX: Final = 1_000
+"""Frames that are read ahead, before the network is made to wait."""
+
 MAX_OUTBOX: Final = 1_000
 """Frames that may wait for a slow network; requests have a bound of their own."""
 
@@ -59,8 +62,7 @@ class Socket:
                 ping_interval=None,
                 close_timeout=CLOSE_SECONDS,
                 max_size=MAX_FRAME_BYTES,
-                # Whoever hears does so without pause; what it cannot keep up with, it counts itself.
-                max_queue=None,
+                max_queue=MAX_INBOX,
                 proxy=None if _is_here(address) else True,
             )
         except (OSError, WebSocketException) as error:
@@ -101,6 +103,9 @@ class Socket:
         :raises Ended: there will be none.
         :raises InvalidJson: what came cannot be read.
         """
+        if self._why is not None:
+            # What has come already will come again, if it matters.
+            raise Ended(self._why)
         try:
             data = await self._connection.recv()
         except ConnectionClosed as error:
