@@ -19,7 +19,7 @@ from fairlead.tracing import current
 if TYPE_CHECKING:
     from fairlead.envelope import Envelope
     from fairlead.groups import Entry
-    from fairlead.pushes import NewMessage, Refusal
+    from fairlead.pushes import MessageRefused, NewMessage
 
 KEPT: Final = 10_000
 """Entries that are kept, whether or not anybody has read them."""
@@ -118,8 +118,15 @@ class Inbound(Generic[Done, Outcome]):
         if self.action != MESSAGE:
             return self._respond(Reply(self._asked, answer) if self._reply_to else None)
         # Without its ref: the action that stored the message has had its one reply.
-        frame: Refusal = {"type": "error", "ref": None, "code": code, "message": message, "detail": detail}
-        return self._respond(self._push(f"user:{self.user_id}", {**frame, "message_id": self.message_id}))
+        refused: MessageRefused = {
+            "type": "error",
+            "ref": None,
+            "code": code,
+            "message": message,
+            "detail": detail,
+            "message_id": self.message_id,
+        }
+        return self._respond(self._push(f"user:{self.user_id}", refused))
 
     def _push(self, channel: str, message: Mapping[str, object]) -> Push:
         """Under an id that is the same when all this is done again, in the same order."""

@@ -262,7 +262,7 @@ class Snapshot(TypedDict):
 class TaskState(TypedDict):
     """A task as it stands: the whole of it, with fields of the application's own."""
 
-    type: Literal["task_update", "task_stalled", "task_cancelled"]
+    type: Literal["task_update", "task_cancelled"]
     task_id: str
     version: int
     """Grows by one; a smaller one is old."""
@@ -283,6 +283,17 @@ class TaskState(TypedDict):
     """Who cancelled it."""
 
 
+@described
+class TaskStalled(TypedDict):
+    """A task that should have said something has not."""
+
+    type: Literal["task_stalled"]
+    task_id: str
+    version: int
+    since: str
+    """When it was heard of last."""
+
+
 class TaskCancelled(TypedDict):
     """A task of this user was cancelled; for devices that do not watch it."""
 
@@ -299,6 +310,7 @@ class DeviceNotice(TypedDict):
     type: Literal["device_status"]
     device_id: str | int
     status: DeviceStatus
+    message: NotRequired[str]
 
 
 # -- questions -----------------------------------------------------------------------------------------
@@ -393,6 +405,19 @@ class LateReply(TypedDict):
     connection_id: str
     """The connection that asked: refs are its own."""
     ok: bool
+
+
+@described
+class MessageRefused(TypedDict):
+    """What a backend has against a message that was stored; the action that brought it has had its reply."""
+
+    type: Literal["error"]
+    ref: None
+    code: str
+    message: str
+    detail: dict[str, Any]
+    message_id: str
+    """The message that it is about."""
 
 
 class Note(TypedDict):

@@ -209,7 +209,7 @@ EXAMPLES: Final[Mapping[str, list[Example]]] = {
         "snapshot", "instance:counter", instance="counter", document={"clicks": {"total": 3}}, version=3
     ),
     "push.task_update": _told("task_update", "task:t1", **_TASK, version=3, updated_at=_AT),
-    "push.task_stalled": _told("task_stalled", "task:t1", **_TASK, version=3, updated_at=_AT, stalled_since=_AT),
+    "push.task_stalled": _told("task_stalled", "task:t1", task_id="t1", version=3, since=_AT),
     "push.task_cancelled": _told(
         "task_cancelled", "user:42", task_id="t1", user_id="42", status="cancelled", version=4
     ),
@@ -220,6 +220,16 @@ EXAMPLES: Final[Mapping[str, list[Example]]] = {
     ),
     "push.late_reply": _told(
         "reply", "user:42", "service:bot", ref="7", late=True, connection_id=_CONNECTION, ok=True, table=12
+    ),
+    "push.message_refused": _told(
+        "error",
+        "user:42",
+        "service:bot",
+        ref=None,
+        code="not_found",
+        message="there is no such table",
+        detail={"table": 12},
+        message_id=_ID,
     ),
     "push.notification": _told(
         "notification",

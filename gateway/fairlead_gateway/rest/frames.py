@@ -55,10 +55,12 @@ OF_CHANNELS: Final = (
     pushes.PatchPush,
     pushes.Snapshot,
     pushes.TaskState,
+    pushes.TaskStalled,
     pushes.DeviceNotice,
     pushes.QuestionAsked,
     pushes.QuestionClosed,
     pushes.LateReply,
+    pushes.MessageRefused,
     pushes.NotificationPush,
     pushes.StatsUpdate,
     pushes.AlertUpdate,
@@ -66,6 +68,9 @@ OF_CHANNELS: Final = (
 """Messages of channels: each has what a `fairlead.pushes.Delivery` has as well."""
 
 YOUR_OWN: Final = "of_your_own"
+
+NAMED: Final = {pushes.LateReply: "late_reply", pushes.MessageRefused: "message_refused"}
+"""Messages of channels whose type is that of an answer."""
 
 STATES: Final = frozenset({"snapshot", "task_update", "task_cancelled"})
 """Told as a state to who begins to hear it, or cut short for who does not; then some of a `Delivery` is missing."""
@@ -146,16 +151,13 @@ def _frames(schema_of: SchemaOf) -> Iterator[Frame]:
         if (answer := answer_of(name)) is not None:
             yield Frame("reply", name, f"Answers `{name}`. {_text(answer)}".strip(), _reply(name, schema_of, answer))
     for type_ in (*ITS_OWN, *OF_CHANNELS):
-        for name in get_args(get_type_hints(type_)["type"]):
-            if type_ is pushes.LateReply:
-                name = "late_reply"
-            schema = schema_of(type_, "serialization")
+        for kind in get_args(get_type_hints(type_)["type"]):
+            schema = _with(schema_of(type_, "serialization"), {"type": {"const": kind}})
             if type_ in OF_CHANNELS:
-                schema = _delivered(schema, schema_of(pushes.Delivery, "serialization"), name in STATES)
-            if type_ is pushes.Refusal:
+                schema = _delivered(schema, schema_of(pushes.Delivery, "serialization"), kind in STATES)
+            if "code" in schema["properties"]:
                 schema["properties"]["code"]["enum"] = list(ERRORS)
-            kind = {} if type_ is pushes.LateReply else {"type": {"const": name}}
-            yield Frame("push", name, _text(type_), _with(schema, kind))
+            yield Frame("push", NAMED.get(type_, kind), _text(type_), schema)
     yield from _of_your_own(schema_of)
 
 
@@ -177,7 +179,8 @@ def _reply(action: str, schema_of: SchemaOf, answer: Any) -> Schema:
     fixed: Schema = schema_of(pushes.Reply, "serialization")["properties"]
     if "anyOf" not in schema:
         return _with(schema, fixed)
-    variants = [_without_type(variant) for variant in schema.pop("anyOf")]
+    delivery = schema_of(pushes.Delivery, "serialization")
+    variants = [_delivered(_without_type(variant), delivery, True) for variant in schema.pop("anyOf")]
     return _with({"type": "object", **schema, "anyOf": variants}, fixed)
 
 
