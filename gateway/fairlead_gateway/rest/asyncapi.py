@@ -179,8 +179,8 @@ def _operation(action: str, path: str, keys: list[str], summary: str) -> Documen
 
 def _about(text: str) -> Document:
     """The first sentence, and where there is more, all of it."""
-    first, more = re.fullmatch(r"(.*?[.;])(?: (.*))?", text).groups() if "." in text else (text, None)  # type: ignore[union-attr]
-    return {"summary": first, "description": text} if more else {"summary": first}
+    first, _, more = text.partition(". ")
+    return {"summary": first + ".", "description": text} if more else {"summary": text}
 
 
 def _reply(path: str, action: str) -> Document:
