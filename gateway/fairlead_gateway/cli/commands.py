@@ -11,7 +11,8 @@ import typer
 
 from fairlead.errors import FairleadError, Forbidden, RateLimited, Unauthorized, Unavailable
 from fairlead.version import __version__
-from fairlead_gateway.cli import ask, config, dev, listen, send, serve, token, trace
+from fairlead_gateway.cli import ask, config, described, dev, listen, send, serve, token, trace
+from fairlead_gateway.cli.doctor import command as doctor
 from fairlead_gateway.cli.output import MEANINGS, Status, Trouble, note
 
 _EPILOG: Final = "Exit status: " + "; ".join(f"{status.value} {meaning}" for status, meaning in MEANINGS.items()) + "."
@@ -36,7 +37,17 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (dev.dev, serve.serve, send.send, ask.ask, listen.listen, trace.trace):
+for _command in (
+    dev.dev,
+    serve.serve,
+    doctor.doctor,
+    send.send,
+    ask.ask,
+    listen.listen,
+    trace.trace,
+    described.openapi,
+    described.asyncapi,
+):
     app.command(epilog=_EPILOG)(_command)
 for _group in (token.app, config.app):
     app.add_typer(_group, epilog=_EPILOG)
