@@ -8,7 +8,7 @@ import pytest
 
 from tests.clients.drivers import Driver, NodeDriver, PythonDriver
 from tests.clients.scripted import Scripted
-from tests.support.node import NODE
+from tests.support.npm import NODE
 
 KINDS = ("python", "javascript")
 

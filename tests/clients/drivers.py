@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from pydantic import BaseModel
+
 from fairlead import Client
 from fairlead.errors import FairleadError
 from fairlead.position import Position
@@ -103,12 +105,14 @@ class Driver(ABC):
 
     # -- what it told ----------------------------------------------------------------------------
 
-    async def until(self, kind: str, seconds: float = SECONDS, **wanted: Any) -> Facts:
+    async def until(
+        self, kind: str, seconds: float = SECONDS, *, where: Callable[[Facts], bool] = bool, **wanted: Any
+    ) -> Facts:
         """The next fact of a kind, with these values, that no other call has returned."""
         async with asyncio.timeout(seconds):
             while True:
                 for one in self._unread:
-                    if one[0] == kind and wanted.items() <= one[1].items():
+                    if one[0] == kind and wanted.items() <= one[1].items() and where(one[1]):
                         self._unread.remove(one)
                         return one[1]
                 self._news.clear()
@@ -232,6 +236,8 @@ def _plain(value: Any) -> Any:
     """What JSON would make of it."""
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if not one.name.startswith("_")}
+    if isinstance(value, BaseModel):
+        return value.model_dump()
     if isinstance(value, Position):
         return {name: one for name, one in value._asdict().items() if one or name != "id"}
     if hasattr(value, "_asdict"):

@@ -130,10 +130,14 @@ class Line:
             self._websocket.protocol.send_text(json.dumps(frame).encode())
         await self._websocket.send(json.dumps(frames[-1]))
 
-    async def say_late(self, frame: Frame) -> None:
-        """Send a frame to somebody who may have gone."""
+    async def say_raw(self, text: str) -> None:
+        """Send what need not be a frame."""
+        await self._websocket.send(text)
+
+    async def say_late(self, *frames: Frame) -> None:
+        """Send frames to somebody who may have gone."""
         with suppress(ConnectionClosed):
-            await self.say(frame)
+            await self.say(*frames)
 
     async def reply(self, asked: Frame, **fields: Any) -> None:
         """Answer *asked* with a reply."""

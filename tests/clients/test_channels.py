@@ -95,6 +95,30 @@ async def test_what_was_left_is_not_asked_for_again(client: Driver, gateway: Scr
 
 
 @pytest.mark.rules("C1")
+async def test_what_is_left_while_it_waits_is_not_asked_for_again(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway, backoff_min=60, backoff_max=60)
+    await subscribed(client, line, "device:9")
+    await joined(client, line)
+    await line.close(1012, "restart")
+    await client.until("state", state="waiting")
+    leaving = [client.begin("unsubscribe", "device:9"), client.begin("leave", on=ROOM)]
+    await client.do("check")
+    back = await gateway.next()
+    first = await back.hears("connect")
+    await back.greet(channels={name: at(0, recovered=True) for name in first["recover"]})
+    gateway.manners |= {"unsubscribe": lambda said: {"channels": said["channels"]}, "leave_session": lambda said: {}}
+    for left in back.actions("unsubscribe", "leave_session"):
+        await back.reply(left)
+    for one in leaving:
+        await one
+    back.reset()
+    await client.until("state", state="waiting")
+    await client.do("check")
+
+    assert await wanted(gateway) == {OWN}
+
+
+@pytest.mark.rules("C1")
 async def test_what_one_may_not_hear_is_not_asked_for_again(client: Driver, gateway: Scripted) -> None:
     line = await opened(client, gateway)
     subscribing = client.begin("subscribe", "device:9")

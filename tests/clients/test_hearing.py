@@ -10,7 +10,7 @@ import pytest
 from tests.clients.drivers import Driver, PythonDriver
 from tests.clients.scripted import OWN, Frame, Line, Scripted, at, note
 
-FLOOD, TOO_MANY = 3000, 20_000
+FLOOD, TOO_MANY, TOGETHER = 3000, 15_000, 50
 
 
 async def opened(client: Driver, gateway: Scripted, **options: Any) -> Line:
@@ -25,8 +25,8 @@ async def history(gateway: Scripted, line: Line, last: int) -> None:
     """Tell all of a channel on *line*, and the rest to a client that comes back for it."""
     position = 0
     while True:
-        for offset in range(position + 1, last + 1):
-            await line.say_late(note(offset))
+        for start in range(position + 1, last + 1, TOGETHER):
+            await line.say_late(*map(note, range(start, min(start + TOGETHER, last + 1))))
         await line.ended(seconds=60)
         line = await gateway.next(seconds=60)
         position = (await line.hears("connect"))["recover"][OWN]["offset"]
@@ -115,6 +115,24 @@ async def test_what_comes_again_is_acknowledged_again_and_shown_to_nobody(client
     await client.message(offset=2)
 
     assert [one["content"] for one in client.messages()] == [1, 2]
+
+
+@pytest.mark.rules("M2", "P1")
+async def test_what_was_acknowledged_on_a_line_that_broke_is_acknowledged_again(
+    client: Driver, gateway: Scripted
+) -> None:
+    line = await opened(client, gateway)
+    await client.hear()
+    await line.say(note(1, requires_ack=True))
+    await line.hears("ack")
+    line.reset()
+    back = await gateway.greeted()
+    again = note(1, requires_ack=True, attempt=2)
+    del again["offset"]
+    await back.say(again)
+
+    assert set(await acknowledged(back, 1)) == {f"{OWN}/1"}
+    assert len(client.messages()) == 1
 
 
 @pytest.mark.rules("M2")

@@ -191,3 +191,57 @@ async def test_positions_can_be_given_to_another_client(client: Driver, gateway:
     assert offsets(client) == [8, 9]
     assert (await client.until("recovered", channel=OWN))["missed"] == 2
     assert await client.get("positions") == {OWN: at(9, id=f"{OWN}/9"), "device:9": at(2, "d.1")}
+
+
+@pytest.mark.rules("P3", "P5")
+async def test_a_hole_that_breaks_with_the_connection_is_filled_by_coming_back(
+    client: Driver, gateway: Scripted
+) -> None:
+    line = await opened(client, gateway)
+    await line.say(note(1), note(4))
+    await line.hears("subscribe")
+    line.reset()
+    back = await gateway.next()
+    first = await back.welcome_back(*(note(offset) for offset in (2, 3, 4)))
+    await back.say(note(5))
+    await client.message(offset=5)
+
+    assert first["recover"][OWN] == at(1, id=f"{OWN}/1")
+    assert offsets(client) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.rules("P2", "P6")
+async def test_what_was_skipped_while_it_was_away_leaves_no_hole(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway, offset=1)
+    line.reset()
+    back = await gateway.next()
+    await back.hears("connect")
+    await back.greet(skipped(2), note(3), skipped(4), channels={OWN: at(4, recovered=True)})
+    await back.say(note(5))
+    await client.message(offset=5)
+
+    assert offsets(client) == [3, 5]
+    assert back.actions("subscribe") == []
+
+
+@pytest.mark.rules("P1", "M4")
+async def test_what_has_no_offset_is_always_heard(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway, offset=3)
+    tick = {"type": "tick", "id": "t-1", "channel": "topic:t"}
+    hint = {"type": "hint", "id": "h-1", "channel": OWN}
+    await line.say(tick, hint, tick, note(4))
+    await client.message(offset=4)
+
+    assert [one["type"] for one in client.messages()] == ["tick", "hint", "tick", "note"]
+
+
+@pytest.mark.rules("P3")
+async def test_the_first_message_of_a_channel_whose_position_nobody_told_is_no_hole(
+    client: Driver, gateway: Scripted
+) -> None:
+    line = await opened(client, gateway)
+    await line.say(note(17, channel="role:ops"), note(18, channel="role:ops"))
+    await client.message(offset=18)
+
+    assert offsets(client, "role:ops") == [17, 18]
+    assert line.actions("subscribe") == []

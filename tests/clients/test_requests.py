@@ -183,3 +183,49 @@ async def test_every_frame_can_be_looked_at(client: Driver, gateway: Scripted) -
     assert seen[0][1]["channels"] == {OWN: at(0)}
     assert [frame for way, frame in seen if way == "out" and frame["action"] == "quote"] == [asked]
     assert [frame["price"] for way, frame in seen if way == "in" and frame.get("ref") == asked["id"]] == [2]
+
+
+@pytest.mark.rules("A2")
+async def test_old_and_new_are_said_in_the_order_in_which_they_were_asked(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway)
+    before = [client.begin("message", "user:43", n) for n in range(3)]
+    for _ in range(3):
+        await line.hears("message")
+    line.reset()
+    await client.until("state", state="waiting")
+    after = [client.begin("message", "user:43", n) for n in range(3, 6)]
+    back = await gateway.greeted()
+    said = [await back.hears("message") for _ in range(6)]
+    for one in said:
+        await back.reply(one, message_id=one["message_id"])
+    await asyncio.gather(*before, *after)
+
+    assert [one["content"] for one in said] == list(range(6))
+    assert len({one["id"] for one in said}) == 6
+
+
+@pytest.mark.rules("A3")
+async def test_the_time_of_a_request_counts_across_connections(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway)
+    asking = client.begin("message", "user:43", "hi", timeout=0.4)
+    await line.hears("message")
+    gateway.is_shut = True
+    line.reset()
+
+    assert await failed(asking) == "timeout"
+    gateway.is_shut = False
+    back = await gateway.greeted()
+    await client.do("request", "ping", {})
+    assert back.actions("message") == []
+
+
+@pytest.mark.rules("A1")
+async def test_a_frame_that_nobody_can_read_disturbs_nothing(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway)
+    await client.hear()
+    await line.say_raw("{nonsense")
+    await line.say_raw("[1, 2]")
+    await line.say({"type": "tick", "channel": "topic:t"})
+    await client.message(type="tick")
+
+    assert len(client.messages()) == 1

@@ -266,3 +266,62 @@ async def test_it_knows_the_time_of_the_gateway(client: Driver, gateway: Scripte
     now = datetime.fromisoformat(await client.do("now"))
 
     assert abs(now - datetime.now(UTC) - timedelta(seconds=ahead)) < timedelta(seconds=SECONDS)
+
+
+@pytest.mark.rules("O4", "S2")
+async def test_an_address_where_nobody_answers_has_failed(client: Driver) -> None:
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(swallow, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        await client.make(f"ws://127.0.0.1:{port}/ws", open_timeout=0.3)
+        client.begin("connect")
+        for attempt in (1, 2):
+            told = await client.until("state", state="waiting", attempt=attempt)
+            assert told["word"] in ("no_greeting", "lost")
+        await client.do("close")
+
+
+@pytest.mark.rules("S3")
+@pytest.mark.parametrize("during", ["a token", "a greeting"])
+async def test_close_ends_a_try_that_is_under_way(client: Driver, gateway: Scripted, during: str) -> None:
+    async def tokens(reason: str) -> str:
+        if during == "a token":
+            await asyncio.sleep(0.3)
+        return "late"
+
+    await client.make(gateway.url, token=tokens)
+    connecting = client.begin("connect")
+    await (client.until("token") if during == "a token" else gateway.next())
+    await client.do("close")
+
+    with pytest.raises(Fault) as fault:
+        await connecting
+    assert fault.value.code == "closed"
+    assert await client.get("state") == "stopped"
+    with pytest.raises(TimeoutError):
+        await gateway.knocked(1 if during == "a token" else 2, seconds=0.5)
+    if during == "a greeting":
+        await gateway.lines[0].ended()
+
+
+@pytest.mark.rules("S2", "S3")
+async def test_who_was_closed_may_connect_again_and_goes_on_where_it_stood(client: Driver, gateway: Scripted) -> None:
+    await client.make(gateway.url)
+    await client.hear()
+    connecting = client.begin("connect")
+    line = await gateway.greeted()
+    await connecting
+    await line.say(note(1))
+    await client.message(offset=1)
+    await client.do("close")
+    again = client.begin("connect")
+    back = await gateway.next()
+    first = await back.welcome_back(note(2))
+    await again
+    await client.message(offset=2)
+
+    assert first["recover"] == {OWN: at(1, id=f"{OWN}/1")}
+    assert [one["state"] for one in client.all("state")] == ["connecting", "open", "stopped", "connecting", "open"]
