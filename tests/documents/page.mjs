@@ -19,6 +19,7 @@ Object.assign(globalThis, {
   tell: (text) => process.stderr.write(`${text}\n`),
   reload: (channel) => process.stderr.write(`reload ${channel}\n`),
   ask: () => true,
+  confirm: () => true,
   dialogFor: (message, choices) => {
     note(message, choices);
     return { answer: Promise.resolve("proceed"), close: () => {} };

@@ -18,6 +18,7 @@ PAGES = (
     "docs/cookbook.md",
     "docs/operations.md",
     "docs/protocol.md",
+    "gateway/fairlead_gateway/static/client/README.md",
 )
 
 _BLOCK = re.compile(

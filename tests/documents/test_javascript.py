@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.support.redis import Server
 from tests.support.replica import Replica, token
 
 STATIC = Path(__file__).parents[2] / "gateway" / "fairlead_gateway" / "static" / "client"
+PACKAGE = "gateway/fairlead_gateway/static/client/README.md"
 TOOLS = ("ws@8.23.0", "@msgpack/msgpack@3.1.2")
 REACT = """
 export const useState = (value) => [value, (next) => globalThis.show(next)];
@@ -23,7 +25,7 @@ export const useEffect = (effect) => void effect();
 """
 """As much of React as a hook needs to be run once."""
 
-BLOCKS = [block for block in blocks_in("js") if block.note in ("run: page", "run: node")]
+BLOCKS = [block for block in blocks_in("js") if block.note in ("run: page", "run: node") or block.page == PACKAGE]
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +56,8 @@ def test_a_block_shows_something(
 ) -> None:
     monkeypatch.setenv("TOKEN", token("42"))
     written = place / f"block-{block.line}.mjs"
-    text = block.text.replace('"/static/fairlead.js"', f'"{STATIC.as_uri()}/fairlead.js"')
-    written.write_text(text.replace("ws://127.0.0.1:8000/ws", fleet[0].url))
+    text = re.sub(r'(?<=from )"(?:/static/fairlead\.js|fairlead)"', f'"{STATIC.as_uri()}/fairlead.js"', block.text)
+    written.write_text(re.sub(r"ws://127\.0\.0\.1:8000/ws|wss://example\.org/ws", fleet[0].url, text))
 
     said = run(
         *(str(NODE), str(Path(__file__).with_name("page.mjs")), str(written), fleet[0].http, token("42")), folder=place

@@ -79,7 +79,7 @@ class Shell:
 
     def words(self, command: str) -> str:
         command = command.replace(".venv/bin/", "").replace("redis-cli", f"redis-cli -p {self._port}")
-        command = command.replace("localhost:8000", f"{self._replica.host}:{self._replica.port}")
+        command = re.sub(r"(?:localhost|127\.0\.0\.1):8000", f"{self._replica.host}:{self._replica.port}", command)
         return f"{command} --url {self._replica.url}" if command.startswith("fairlead listen") else command
 
     def run(self, command: str) -> str:

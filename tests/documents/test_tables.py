@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import fairlead
-from fairlead import acks, codec, instances, messages, patches, publication, question, response, task, tasks
+from fairlead import acks, asks, codec, instances, messages, patches, publication, question, response, task, tasks
 from fairlead.codes import CLOSES, ERRORS
 from fairlead.devices import KEPT_SECONDS
+from fairlead.names import BROADCAST, DURABLE_KINDS, KINDS
 from fairlead.sends import Sends
 from fairlead_gateway.access import tickets, tokens
+from fairlead_gateway.access.claims import GRANTS
 from fairlead_gateway.admin.alerts import RULES
 from fairlead_gateway.admin.metrics import HISTOGRAMS, METRICS
 from fairlead_gateway.cli.config import shown, variable, written
@@ -59,7 +61,7 @@ FIXED: dict[str, tuple[float, ...]] = {
     "a question with all that is shown": (question.MAX_BYTES,),
     "feedback": (response.MAX_FEEDBACK_BYTES,),
     "choices, people asked": (question.MAX_CHOICES, question.MAX_RESPONDERS),
-    "open questions of a user or role": (fairlead.asks.MAX_PENDING,),
+    "open questions of a user or role": (asks.MAX_PENDING,),
     "live items a second": (frames.Wanted().max_per_second, 100),
     "reason of a close": (MAX_REASON_BYTES,),
 }
@@ -141,6 +143,22 @@ def test_the_fields_of_an_action_are_those_of_its_model() -> None:
     shown["unwatch_live"].clear()
 
     assert shown == {name: set(model.model_fields) - {"id"} for name, model in models.items()}
+
+
+def test_every_kind_of_channel_is_a_row() -> None:
+    told = {name.partition(":")[0]: row[2] for row in rows("channel") for name in names({row[0]})}
+
+    assert told == {kind: "durable" if kind in DURABLE_KINDS else "ephemeral" for kind in (*KINDS, BROADCAST)}
+
+
+def test_every_claim_that_opens_channels_is_a_row() -> None:
+    assert set(GRANTS) < names({row[0] for row in rows("claim")})
+
+
+def test_every_status_of_an_answer_is_a_row() -> None:
+    assert names({row[0] for row in rows("status | `ok`")}) == set(get_args(asks.Result)) - {"pending", "unchecked"} | {
+        "invalid"
+    }
 
 
 def test_every_path_is_a_row() -> None:
