@@ -19,6 +19,11 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
+def redis_url(server: Server) -> str:
+    return server.url
+
+
+@pytest.fixture(scope="module")
 def fleet(server: Server) -> Iterator[list[Replica]]:
     with replicas(2, server.url, "fl", **SETTINGS) as fleet:
         yield fleet
