@@ -65,7 +65,8 @@ async def backends_that_hear(redis_url: str) -> AsyncIterator[Play]:
 
         def handled() -> int:
             """Entries that groups have read and acknowledged."""
-            groups = [one for stream in (names.events, names.inbound) for one in redis.xinfo_groups(stream)]
+            streams = [stream for stream in (names.events, names.inbound) if redis.exists(stream)]
+            groups = [one for stream in streams for one in redis.xinfo_groups(stream)]
             return sum(int(one["entries-read"] or 0) - int(one["pending"]) for one in groups)
 
         before = handled()
@@ -75,11 +76,19 @@ async def backends_that_hear(redis_url: str) -> AsyncIterator[Play]:
 
 @asynccontextmanager
 async def client(redis_url: str) -> AsyncIterator[Play]:
+    """A user's program, which goes on until it has shown something."""
+    async with client_to_its_end(redis_url) as scene:
+        yield scene._replace(has_ended=lambda: bool(scene.names["show"]))
+
+
+@asynccontextmanager
+async def client_to_its_end(redis_url: str) -> AsyncIterator[Play]:
     """A user's program: it has a token, and shows what it hears."""
-    shown, reloaded = Noted(), Noted()
+    shown = Noted()
     async with fairlead.connect(redis_url) as fl:
         await fl.set_state("counter", {"state": {"params": {"count": 41}}})
-    yield Play({"new_token": lambda reason: token("42"), "show": shown, "reload": reloaded}, lambda: len(shown) > 0)
+    yield Play({"new_token": lambda reason: token("42"), "show": shown, "reload": Noted()})
+    assert shown
 
 
 @asynccontextmanager
@@ -88,7 +97,13 @@ async def embedded(redis_url: str) -> AsyncIterator[Play]:
     yield Play({})
 
 
-SCENES = {"backend": backend, "backends that hear": backends_that_hear, "client": client, "embedded": embedded}
+SCENES = {
+    "backend": backend,
+    "backends that hear": backends_that_hear,
+    "client": client,
+    "client to its end": client_to_its_end,
+    "embedded": embedded,
+}
 
 ALWAYS: dict[str, Any] = {"fairlead": fairlead, "asyncio": asyncio, "json": json, "Path": Path, "FastAPI": FastAPI}
 
