@@ -5,6 +5,7 @@ import { apply, checked } from "./patches.js";
 
 const SNAPSHOT_MS = 500;
 const RETRY_MS = 1000;
+const FINAL = new Set(["closed", "forbidden", "not_found"]); // asking again is no use
 const MAX_KEPT = 1000;
 
 /** A mirror of a named document that everybody changes (I). */
@@ -79,8 +80,9 @@ export class Instance {
   }
 
   /** @param {Recovery} recovery */
-  #recovered({ recovered }) {
+  #recovered({ recovered, code }) {
     if (!recovered) this.#isWhole = false;
+    if (code) this.#opening = null; // not ours to hear any more
     // Mostly it follows by itself.
     if (this.#opening && !this.#isWhole) this.#core.after(recovered ? 0 : SNAPSHOT_MS, () => this.#isWhole || this.#load());
   }
@@ -150,11 +152,12 @@ export class Instance {
     this.#isLoading = true;
     try {
       const state = await this.#core.ask("get_state", { channel: this.channel });
-      if (this.#opening) this.#take(state);
+      const isBehind = this.#isWhole && state.version <= this.version;
+      if (this.#opening && !isBehind) this.#take(state);
     } catch (/** @type {any} */ error) {
-      if (error.code === "closed" || !this.#opening) return;
+      if (FINAL.has(error.code)) return this.#failed(error);
       this.#core.report(error);
-      this.#core.after(RETRY_MS, () => this.#opening && !this.#isWhole && this.#load());
+      this.#core.after(RETRY_MS * (1 + Math.random()), () => this.#opening && !this.#isWhole && this.#load());
     } finally {
       this.#isLoading = false;
     }

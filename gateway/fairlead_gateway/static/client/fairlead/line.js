@@ -2,10 +2,11 @@ import { backoff, deed, delay, timer, wording } from "./closes.js";
 import { asError } from "./ears.js";
 import { FairleadError } from "./errors.js";
 import { Pulse } from "./pulse.js";
+import { isOffline, listen } from "./system.js";
 import { Wire } from "./wire.js";
 
 /** @import { State } from "../fairlead.js" */
-/** @import { Frame, Given, Owner } from "./types.js" */
+/** @import { Frame, Given, Owner } from "./types.d.ts" */
 
 const STEADY_MS = 5000; // open for so long, it counts as a success
 const HURRY_MS = 3000;
@@ -72,6 +73,11 @@ export class Line {
     return true;
   }
 
+  /** Come back for what can be had no other way. */
+  again() {
+    this.#drop("hole", "something is missing that only coming back brings");
+  }
+
   // -- a try -------------------------------------------------------------------------------------
 
   async #try() {
@@ -111,7 +117,7 @@ export class Line {
       return this.#stop(0, "bad_request", asError(error).message); // no address, or a token that no header can hold
     }
     const { openTimeoutMs } = this.#options;
-    this.#timer = setTimeout(() => this.#drop("no_greeting", `no greeting within ${openTimeoutMs} ms`), openTimeoutMs);
+    this.#timer = setTimeout(() => this.#drop("no_greeting", `no greeting within ${openTimeoutMs} ms`), timer(openTimeoutMs));
   }
 
   /** @param {Frame} frame */
@@ -220,24 +226,6 @@ export class Line {
     this.state = state;
     this.#owner.changed({ state, code, word, text, attempt: this.#tries, retryInMs });
   }
-}
-
-/** @returns {boolean} */
-const isOffline = () => globalThis.navigator?.onLine === false;
-
-/** Hear what may bring a connection back (R3). @param {() => void} check @returns {(() => void)[]} what ends it */
-function listen(check) {
-  const shown = () => document.visibilityState === "visible" && check();
-  return [
-    ...["online", "pageshow"].map((type) => hear(globalThis, type, check)),
-    hear(globalThis.document, "visibilitychange", shown),
-  ];
-}
-
-/** @param {any} target @param {string} type @param {() => void} ear */
-function hear(target, type, ear) {
-  target?.addEventListener?.(type, ear);
-  return () => target?.removeEventListener?.(type, ear);
 }
 
 /** @returns {{ promise: Promise<void>, resolve(): void, reject(error: Error): void }} */

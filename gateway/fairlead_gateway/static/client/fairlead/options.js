@@ -1,5 +1,5 @@
 /** @import { Options } from "../fairlead.js" */
-/** @import { Given } from "./types.js" */
+/** @import { Given } from "./types.d.ts" */
 
 const DEFAULTS = {
   openTimeoutMs: 10_000,

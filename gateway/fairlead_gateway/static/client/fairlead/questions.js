@@ -2,7 +2,7 @@ import { asError } from "./ears.js";
 import { FairleadError } from "./errors.js";
 
 /** @import { Answer, Closed, Question, QuestionHandler } from "../fairlead.js" */
-/** @import { Frame, Open } from "./types.js" */
+/** @import { Frame, Open } from "./types.d.ts" */
 
 const REMEMBERED = 200;
 
@@ -56,8 +56,8 @@ export class Questions {
       const open = new Set(confirms.map((/** @type {any} */ frame) => frame.callback_id));
       for (const id of shown) if (!open.has(id)) this.#end(id, { status: "closed" });
       for (const frame of confirms) this.hear(frame);
-    } catch (/** @type {any} */ error) {
-      if (error.code !== "disconnected" && error.code !== "closed") this.#core.report(error);
+    } catch (error) {
+      this.#core.grumble(error);
     }
   }
 

@@ -3,7 +3,7 @@ import { asError } from "./ears.js";
 import { FairleadError } from "./errors.js";
 
 /** @import { RequestOptions } from "../fairlead.js" */
-/** @import { Frame, Request } from "./types.js" */
+/** @import { Frame, Request } from "./types.d.ts" */
 
 const MAX_WAITING = 1000;
 
