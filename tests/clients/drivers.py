@@ -22,6 +22,9 @@ from tests.clients.scripted import SECONDS
 FOLDER = Path(__file__).parent
 CLIENT = FOLDER.parents[1] / "gateway" / "fairlead_gateway" / "static" / "client" / "fairlead.js"
 LINE_BYTES = 1 << 26
+CALL_SECONDS = 45.0
+"""How long a call may take that waits for a client to come back."""
+
 
 Facts = dict[str, Any]
 TokenFunction = Callable[[str], Awaitable[str | None]]
@@ -175,8 +178,9 @@ class PythonDriver(Driver):
 
     async def do(self, name: str, *args: Any, on: str = "", **options: Any) -> Any:
         try:
-            result = getattr(self._target(on), name)(*args, **options)
-            return _plain(await result if inspect.isawaitable(result) else result)
+            async with asyncio.timeout(CALL_SECONDS):
+                result = getattr(self._target(on), name)(*args, **options)
+                return _plain(await result if inspect.isawaitable(result) else result)
         except FairleadError as error:
             raise Fault(error.code, error.message, error.detail) from error
 
@@ -318,7 +322,8 @@ class NodeDriver(Driver):
         self._asked += 1
         waiting = self._waiting[self._asked] = asyncio.get_running_loop().create_future()
         await self._tell({"ask": self._asked, "do": command, **fields})
-        return await waiting
+        async with asyncio.timeout(CALL_SECONDS):
+            return await waiting
 
     async def _tell(self, line: Facts) -> None:
         assert self._process is not None and self._process.stdin is not None

@@ -207,6 +207,20 @@ async def test_ones_own_message_moves_the_position_when_its_turn_comes(client: D
     assert line.actions("join_session")[1:] == []
 
 
+@pytest.mark.rules("C1")
+async def test_what_names_a_session_is_told_to_its_handlers_whatever_it_came_through(
+    client: Driver, gateway: Scripted
+) -> None:
+    line = await opened(client, gateway)
+    await joined(client, line)
+    await client.hear("message_status_update", on=ROOM)
+    status = {"type": "message_status_update", "channel": OWN, "status": "read", "message_id": "42/m"}
+    await line.say(status | {"id": "r1", "offset": 1, "session_id": "s2"})
+    await line.say(status | {"id": "r2", "offset": 2, "session_id": "s1"})
+
+    assert (await client.message())["id"] == "r2"
+
+
 # -- typing ------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ import fairlead
 from fairlead.backend import Backend
 from fairlead_gateway.access.claims import GRANTS
 from fairlead_gateway.access.minting import Wish, mint
-from tests.clients.drivers import Driver
+from tests.clients.drivers import Driver, Fault
 from tests.support.cable import Cable
 from tests.support.client import connected
 from tests.support.npm import tools
@@ -125,6 +125,14 @@ async def test_a_token_that_has_ended_is_refused_and_replaced(client: Driver, fl
 
     assert client.all("token")[-1] == {"reason": "refused"}
     assert await client.get("user_id") == user
+
+
+@pytest.mark.rules("O3", "R1", "S2")
+async def test_without_a_token_it_is_refused_at_once(client: Driver, fleet: list[Replica]) -> None:
+    await client.make(fleet[0].url, token=None)
+
+    with pytest.raises(Fault, match="token missing"):
+        await client.do("connect")
 
 
 # -- lines that break --------------------------------------------------------------------------------
@@ -309,7 +317,7 @@ async def test_a_patch_of_ones_own_is_applied_once(
     reply = await client.do("patch", {"a.b": 1}, on=f"instance:{name}")
     await client.until("change", version=reply["version"])
 
-    with pytest.raises(Exception, match="conflict"):
+    with pytest.raises(Fault, match="conflict"):
         await client.do("patch", {"a.b": 2}, on=f"instance:{name}", base_version=reply["version"] - 1)
     assert await client.get("document", on=f"instance:{name}") == {"a": {"b": 1}}
 

@@ -167,3 +167,19 @@ async def test_opening_waits_for_the_document_across_connections(client: Driver,
     await opening
 
     assert await state(client) == ({"a": 1}, 1)
+
+
+@pytest.mark.rules("I1")
+async def test_an_answer_that_is_behind_what_is_known_by_then_is_dropped(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway, {}, 6)
+    await line.say(patch(8, 11))
+    asked = await line.hears("get_state")
+    await line.say(snapshot({"new": 9}, 9) | {"id": "s-12", "offset": 12}, patch(10, 13))
+    await client.until("change", version=10)
+    await line.reply(asked, instance="i1", channel=NAME, document={"v8": 8}, version=8)
+    await line.say(patch(11, 14))
+    await client.until("change", version=11)
+
+    assert await state(client) == ({"new": 9, "v10": 10, "v11": 11}, 11)
+    assert [one["version"] for one in client.all("change")] == [6, 9, 10, 11]
+    assert len(line.actions("get_state")) == 1

@@ -245,3 +245,22 @@ async def test_the_first_message_of_a_channel_whose_position_nobody_told_is_no_h
 
     assert offsets(client, "role:ops") == [17, 18]
     assert line.actions("subscribe") == []
+
+
+@pytest.mark.rules("P3")
+async def test_a_hole_in_a_channel_that_nobody_can_ask_for_is_filled_by_coming_back(
+    client: Driver, gateway: Scripted
+) -> None:
+    await client.make(gateway.url)
+    await client.hear()
+    connecting = client.begin("connect")
+    line = await gateway.greeted(channels={"role:ops": at(1)})
+    await connecting
+    await line.say(note(3, channel="role:ops"))
+    back = await gateway.next()
+    first = await back.welcome_back(note(2, channel="role:ops"), note(3, channel="role:ops"))
+    await client.message(offset=3)
+
+    assert first["recover"]["role:ops"] == at(1)
+    assert offsets(client, "role:ops") == [2, 3]
+    assert {one["recovered"] for one in client.all("recovered")} == {True}

@@ -242,6 +242,18 @@ async def test_a_device_says_who_it_is(client: Driver, gateway: Scripted) -> Non
     assert (await line.hears("connect"))["device_id"] == "tablet-1"
 
 
+@pytest.mark.rules("O1", "O3")
+async def test_who_has_no_token_says_so(client: Driver, gateway: Scripted) -> None:
+    await client.make(gateway.url, token=None)
+    client.begin("connect")
+    line = await gateway.next()
+    await line.hears("connect")
+    await line.greet()
+    await client.until("state", state="open")
+
+    assert (line.token, line.offered, line.waits) == ("", ["fairlead.v1.json"], True)
+
+
 @pytest.mark.rules("O4")
 async def test_a_gateway_that_does_not_greet_has_failed(client: Driver, gateway: Scripted) -> None:
     await client.make(gateway.url, open_timeout=0.3)

@@ -29,7 +29,7 @@ def jwt(issued_ago: float, ends_in: float, ahead: float = 0.0) -> str:
 @pytest.mark.rules("T1", "O5")
 @pytest.mark.parametrize(
     ("life", "ahead", "due"),
-    [((7.0, 1.5), 0.0, 0.65), ((1000.0, 30.7), 0.0, 0.7), ((7.0, 1.5), 3600.0, 0.65), ((7.0, 1.5), -3600.0, 0.65)],
+    [((7.0, 2.5), 0.0, 1.55), ((1000.0, 31.6), 0.0, 1.6), ((7.0, 2.5), 3600.0, 1.55), ((7.0, 2.5), -3600.0, 1.55)],
     ids=["nine tenths", "30 s before", "by a clock ahead", "by a clock behind"],
 )
 async def test_a_new_token_is_said_before_the_old_one_ends(

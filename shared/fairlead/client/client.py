@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 from weakref import WeakValueDictionary
 
+from fairlead.client.address import checked_url
 from fairlead.client.conversation import Conversation
 from fairlead.client.delivery import Messages
 from fairlead.client.handlers import ANY, ERROR, FRAME, RECOVERED, STATE, Off
@@ -18,7 +20,6 @@ from fairlead.client.positions import Positions
 from fairlead.client.questions import QuestionHandler, Questions
 from fairlead.client.requests import given
 from fairlead.client.session import Session
-from fairlead.client.socket import checked_url
 from fairlead.client.task import Task
 from fairlead.client.tokens import Tokens, TokenSource
 from fairlead.client.told import Frame, Recovery, State, StateChange
@@ -57,6 +58,8 @@ class Client:
     :param heartbeat: seconds of silence before a ping, in place of what the gateway names; 0 for none.
     :param pong_timeout: seconds that the gateway may be silent after one.
     :param auto_ack: whether messages are acknowledged by themselves; else by `ack`.
+    :raises ImportError: the library ``websockets`` is missing: ``pip install 'fairlead[client]'``.
+    :raises InvalidMessage: one of these cannot be what it should.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class Client:
         pong_timeout: float = 10.0,
         auto_ack: bool = True,
     ) -> None:
+        # Where its library is missing, say so at once.
+        import_module("fairlead.client.socket")
         options = Options(
             url=checked_url(url),
             device_id=checked_id(device_id, "device_id") if device_id else "",

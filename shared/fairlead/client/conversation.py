@@ -259,7 +259,7 @@ class Conversation:
         self.delivery.put(
             Item(
                 frame,
-                lambda: self.handlers.of(keys_of(channel, kind)),
+                lambda: self.handlers.of(keys_of(frame)),
                 (lambda fine: self.acks.handled(frame, fine)) if wants_ack else None,
                 channel if isinstance(offset, int) else "",
                 before,

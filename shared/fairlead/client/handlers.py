@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, Final, TypeAlias
 
+from fairlead.client.told import Frame
+
 Handler: TypeAlias = Callable[[Any], object]
 """A function or a coroutine function."""
 
@@ -48,7 +50,8 @@ class Handlers:
         return [handler for _, handler in sorted(found, key=lambda item: item[0])]
 
 
-def keys_of(channel: str, type: str) -> list[Key]:
-    """Whom a message concerns."""
-    anywhere = [("", type), ("", ANY)]
-    return [*anywhere, (channel, type), (channel, ANY)] if channel else anywhere
+def keys_of(frame: Frame) -> list[Key]:
+    """Whom a message concerns: who hears its type, its channel, or the session that it names."""
+    type, channel, session = str(frame.get("type")), frame.get("channel"), frame.get("session_id")
+    places = {"": None, channel: None, f"session:{session}" if session else "": None}
+    return [(place, kind) for place in places if isinstance(place, str) for kind in (type, ANY)]

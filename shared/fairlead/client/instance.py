@@ -197,7 +197,9 @@ class Instance:
         if self._here is None or answer.cancelled():
             return
         if error is None:
-            self._take(answer.result())
+            state = answer.result()
+            if not self._is_whole or int(state.get("version", 0)) > self.version:
+                self._take(state)
         elif getattr(error, "code", "") != "closed":
             self._talk.failed(error if isinstance(error, Exception) else RuntimeError(str(error)))
             self._later(RETRY_SECONDS)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fairlead.client.pulse import Pulse
 from fairlead.client.requests import framed, given
 from fairlead.client.returning import Plan, Returning
-from fairlead.client.socket import Socket
 from fairlead.client.tokens import Tokens, life_of
 from fairlead.client.told import LOST, End, Ended, Frame, State, StateChange
 from fairlead.codec import to_json
 from fairlead.errors import FairleadError, InvalidJson, InvalidMessage, error_of
+
+if TYPE_CHECKING:
+    from fairlead.client.socket import Socket
 
 _OVERTAKEN = End(4100, "slow_consumer", "the handlers are slower than the messages")
 _HALF_OPEN = End(LOST, "half_open", "the gateway has fallen silent")
@@ -219,6 +221,9 @@ class Link:
 
     async def _enter(self, token: str) -> Frame:
         """Open a socket, and wait for the greeting."""
+        # Here, not above: its library is there only with fairlead[client], and types of ours are wanted without.
+        from fairlead.client.socket import Socket
+
         recover = self._listener.recover()
         waits = bool(recover or self._options.device_id or not token)
         socket = await Socket.open(self._options.url, token, msgpack=self._options.msgpack, waits=waits)
@@ -235,13 +240,13 @@ class Link:
         assert socket is not None
         end = CLOSED
         try:
-            self._greet(greeting)
+            self._greet(socket, greeting)
             self._expect_expiry(token)
             for number in count(1):
                 frame = await self._hear(socket)
                 if self._pulse is not None:
                     self._pulse.heard()
-                self._tell(frame)
+                self._tell(self._listener.heard, frame)
                 if not number % _TURN:
                     # What has come already is read without a pause: who handles it is to have a turn as well.
                     await asyncio.sleep(0)
@@ -258,13 +263,12 @@ class Link:
             self._listener.broke(end)
         return end
 
-    def _greet(self, greeting: Frame) -> None:
-        assert self._socket is not None
+    def _greet(self, socket: Socket, greeting: Frame) -> None:
         self._returning.opened(asyncio.get_running_loop().time())
         self._skew = _skew(greeting.get("server_time"))
-        socket, interval = self._socket, self._options.heartbeat
+        interval = self._options.heartbeat
         if interval is None:
-            interval = float((greeting.get("heartbeat") or {}).get("interval", 0))
+            interval = _interval(greeting)
         self._pulse = Pulse(
             interval,
             self._options.pong_timeout,
@@ -272,7 +276,7 @@ class Link:
             lambda: socket.abort(_HALF_OPEN),
         )
         self._change("open")
-        self._listener.greeted(greeting)
+        self._tell(self._listener.greeted, greeting)
         if self.opened is not None and not self.opened.done():
             self.opened.set_result(None)
 
@@ -286,10 +290,10 @@ class Link:
             self._listener.passed("in", frame)
             return frame
 
-    def _tell(self, frame: Frame) -> None:
+    def _tell(self, hear: Callable[[Frame], None], frame: Frame) -> None:
         """A frame that is not as it should be costs itself alone."""
         try:
-            self._listener.heard(frame)
+            hear(frame)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             self._listener.failed(error)
 
@@ -369,6 +373,13 @@ async def _end(tasks: list[asyncio.Task[None] | None]) -> None:
         task.cancel()
     if others:
         await asyncio.wait(others)
+
+
+def _interval(greeting: Frame) -> float:
+    """Seconds of silence after which the gateway wants to be asked; 0 where it does not say."""
+    heartbeat = greeting.get("heartbeat")
+    interval = heartbeat.get("interval") if isinstance(heartbeat, dict) else 0
+    return float(interval) if isinstance(interval, int | float) else 0.0
 
 
 def _skew(server_time: object) -> timedelta:

@@ -83,7 +83,7 @@ class Session:
         return users
 
     def on(self, type: str, handler: Handler) -> Off:
-        """Have *handler* called with messages of this session, of a type or of all (``"*"``)."""
+        """Have *handler* called with messages of this session, or that name it, of a type or of all (``"*"``)."""
         return self._talk.handlers.add((self.channel, type), handler)
 
     def _stop_typing(self) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from fairlead.client.address import is_here, shown, waiting
 from fairlead.client.told import LOST, End, Ended, Frame, end_of
 from fairlead.codec import from_json, from_msgpack, to_msgpack
 from fairlead.errors import InvalidMessage
 
 try:
     from websockets.asyncio.client import ClientConnection, connect
-    from websockets.exceptions import ConnectionClosed, WebSocketException
+    from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
     from websockets.typing import Subprotocol
 except ImportError as error:
     raise ImportError("fairlead.Client needs the library websockets: pip install 'fairlead[client]'") from error
@@ -51,7 +50,7 @@ class Socket:
         :param waits: whether a first frame will say who we are and where we stand.
         :raises Ended: there is nobody, or something else than a gateway.
         """
-        address = _waiting(url) if waits else url
+        address = waiting(url) if waits else url
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             connection = await connect(
@@ -63,10 +62,10 @@ class Socket:
                 close_timeout=CLOSE_SECONDS,
                 max_size=MAX_FRAME_BYTES,
                 max_queue=MAX_INBOX,
-                proxy=None if _is_here(address) else True,
+                proxy=None if is_here(address) else True,
             )
         except (OSError, WebSocketException) as error:
-            raise Ended(End(LOST, "lost", f"cannot connect: {error or type(error).__name__}")) from error
+            raise Ended(End(LOST, "lost", f"cannot connect to {shown(url)}: {_why(error)}")) from error
         return cls(connection)
 
     # -- speaking ----------------------------------------------------------------------------------
@@ -143,27 +142,10 @@ class Socket:
             await asyncio.wait([writer])
 
 
-def checked_url(url: str) -> str:
-    """:raises InvalidMessage: it is no address of a WebSocket."""
-    parts = urlsplit(url)
-    if parts.scheme in ("ws", "wss") and parts.hostname and not parts.fragment:
-        return url
-    raise InvalidMessage(f"{url[:200]} is not a WebSocket address such as wss://example.org/ws")
-
-
-def _waiting(url: str) -> str:
-    parts = urlsplit(url)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), ("wait", "connect")]
-    return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def _is_here(url: str) -> bool:
-    """Whether the address is on this machine, which no proxy leads to."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _why(error: Exception) -> str:
+    if isinstance(error, InvalidStatus):
+        return f"HTTP {error.response.status_code} in place of a WebSocket"
+    return str(error) or type(error).__name__
 
 
 def _end(error: ConnectionClosed) -> End:
