@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -20,9 +20,11 @@ from fairlead_gateway.cli.doctor.rights import needed
 from fairlead_gateway.cli.output import Status
 from tests.cli.conftest import Fairlead, Outcome
 from tests.support import rights
+from tests.support.certificates import Authority
 from tests.support.nginx import BINARY, Nginx
 from tests.support.redis import Server, free_port
 from tests.support.replica import SECRET, Replica, token
+from tests.support.topologies import Cluster, Sentinels
 
 GOOD = {
     *("version", "settings", "files", "redis", "server", "role", "eviction", "clients", "rights", "pubsub", "clock"),
@@ -120,6 +122,18 @@ def test_a_replica_of_redis_is_wrong(fairlead: Fairlead, monkeypatch: pytest.Mon
         found = of_redis(fairlead, monkeypatch, copy.url)
 
     assert "master" in wrong(found)["redis"]["todo"]
+
+
+@pytest.mark.parametrize("shape", [Sentinels, Cluster])
+def test_every_shape_of_redis_is_looked_at(
+    fairlead: Fairlead, monkeypatch: pytest.MonkeyPatch, shape: type[Sentinels | Cluster]
+) -> None:
+    with shape() as topology:
+        found = of_redis(fairlead, monkeypatch, topology.url)
+
+    of_servers = {name: verdict for name, verdict in verdicts(found).items() if name in GOOD}
+    assert {name for name, verdict in of_servers.items() if verdict == "wrong"} == {"gateway", "handshake"}
+    assert {of_servers[name] for name in ("redis", "role", "rights", "pubsub", "clock")} == {"good"}
 
 
 @pytest.mark.parametrize("user", ["nobody", ""])
@@ -285,8 +299,8 @@ def test_a_proxy_without_a_gateway_is_told(configured: None, fairlead: Fairlead)
 
 
 @contextmanager
-def answering(answer: bytes | None) -> Iterator[str]:
-    """A server that says *answer* to whoever comes, or nothing."""
+def answering(answer: bytes | None, context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A server that says *answer* to whoever comes, or nothing; over TLS if there is a *context*."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         held = []
 
@@ -297,6 +311,9 @@ def answering(answer: bytes | None) -> Iterator[str]:
                 except OSError:
                     return
                 held.append(connection)
+                if context is not None:
+                    with suppress(OSError):
+                        context.wrap_socket(connection, server_side=True)
                 if answer is not None:
                     connection.recv(65_536)
                     connection.sendall(answer)
@@ -329,6 +346,19 @@ def test_what_is_no_gateway_is_told_in_a_sentence(
     assert outcome.status == Status.NO
     assert text in wrong(outcome)["handshake"]["text"], outcome.out
     assert "Traceback" not in outcome.err
+
+
+def test_a_certificate_that_nobody_knows_is_told(configured: None, fairlead: Fairlead, tmp_path: Path) -> None:
+    pem = Authority(tmp_path).sign("gateway", ["localhost"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem.certificate, pem.key)
+    with answering(None, context) as url:
+        found = fairlead(
+            "doctor", "--url", url.replace("ws://127.0.0.1", "wss://localhost"), "--timeout", "5", "--json"
+        )
+
+    assert "certificate is not accepted" in wrong(found)["handshake"]["text"], found.out
+    assert "whole chain" in wrong(found)["handshake"]["todo"]
 
 
 # -- the words ---------------------------------------------------------------------------------------------------------

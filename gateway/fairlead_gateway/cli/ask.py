@@ -25,8 +25,10 @@ _TOLD: Final = {
 
 
 def ask(
-    whom: Annotated[str, typer.Argument(help="Who may answer: user:42 or role:ops; several with commas.")],
-    message: Annotated[str, typer.Argument(help="What to ask.")],
+    whom: Annotated[
+        str, typer.Argument(metavar="WHOM", help="Who may answer: user:42 or role:ops; several with commas.")
+    ],
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="What to ask.")],
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 300.0,
     on_timeout: Annotated[Literal["stop", "proceed"], typer.Option(help="What it comes to without one.")] = "stop",
     choice: Annotated[

@@ -16,8 +16,6 @@ AnywayJson = Annotated[bool, typer.Option("--json", help="JSON is what it prints
 def openapi(as_json: AnywayJson = False) -> Status:
     """
     Print the HTTP interface as an OpenAPI 3.1 document, in JSON, as /openapi.json of a replica serves it.
-
-    Example: fairlead openapi > openapi.json
     """
     # Here, not above: these weigh most of a second, and every other command does without them.
     from fairlead_gateway.rest.openapi import document
@@ -29,8 +27,6 @@ def openapi(as_json: AnywayJson = False) -> Status:
 def asyncapi(as_json: AnywayJson = False) -> Status:
     """
     Print the WebSocket protocol as an AsyncAPI 3.0 document, in JSON, as /asyncapi.json of a replica serves it.
-
-    Example: fairlead asyncapi > asyncapi.json
     """
     from fairlead_gateway.rest.asyncapi import document
 

@@ -28,7 +28,7 @@ _FIRST: Final = ("at", "replica", "station", "channel")
 
 
 def trace(
-    id: Annotated[str, typer.Argument(help="Id of the message, as its sender or a client saw it.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="Id of the message, as its sender or a client saw it.")],
     channel: Annotated[str, typer.Option(help="Where it was said, if you know: user:42, session:s1 …")] = "",
     url: Annotated[str, typer.Option(help="HTTP address of any replica, such as http://127.0.0.1:8000.")] = "",
     token: Annotated[

@@ -41,9 +41,8 @@ def doctor(
     """
     Look for what is wrong: settings, Redis, gateway, and the way of a WebSocket through your proxy.
 
-    Status 0 when nothing is wrong (advice is no fault), 1 when something is. Nothing is changed.
-
-    Example: fairlead doctor --url wss://example.org/ws --origin https://app.example.org
+    Status 0 when nothing is wrong (advice is no fault), 1 when something is. Nothing is changed; one message is
+    sent, to a user called fairlead-doctor, or with --token to its own connection alone.
     """
     found: list[Finding] = []
     asyncio.run(_look(found, url, token, origin, timeout, idle, tells=not as_json))

@@ -231,7 +231,7 @@ async def _pubsub(shards: Shards, shard: Shard, names: Names, settings: Settings
     if heard[-1] not in (b"doctor", "doctor"):
         todo = "is there a proxy before Redis that does not know pub/sub? Replicas need a connection to Redis itself"
         return [wrong("pubsub", f"what is said at {shard.name} is not what is heard", todo, **facts)]
-    return [good("pubsub", f"what is published at {shard.name} is heard after {ms:.1f} ms", **facts)]
+    return [good("pubsub", f"what is published at {shard.name} is heard after {ms:.2f} ms", **facts)]
 
 
 async def _clock(shards: Shards, shard: Shard, names: Names, settings: Settings) -> Iterable[Finding]:
