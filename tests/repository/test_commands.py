@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from fairlead_gateway.cli.commands import app
-from tests.documents.pages import PAGES
+from tests.documents.pages import PAGES, rows
 
 ROOT = Path(__file__).parents[2]
 TOLD = (*PAGES, "docker-compose.yml", "gateway/fairlead_gateway/static/dev/index.html")
@@ -55,6 +55,14 @@ def test_every_command_that_is_told_exists(name: str) -> None:
         assert first in known, f"fairlead {first}"
         if known[first] and rest:
             assert rest[0] in known[first], f"fairlead {first} {rest[0]}"
+
+
+def test_every_command_is_a_row_of_the_readme() -> None:
+    calls = [call for row in rows("command") for call in re.findall(r"`(?:fairlead )?([^`]+)`", row[0])]
+    told = {word for call in calls for word in call.split() if word.isalpha() and word.islower()}
+    known = commands()
+
+    assert set(known) | {sub for subs in known.values() for sub in subs} - set(known["bench"]) == told
 
 
 def dry_run(target: str) -> str:
