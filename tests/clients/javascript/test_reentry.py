@@ -6,42 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.javascript.package import ENTRY, node
-
-# A gateway within the process: it greets at once, and closes a connection when it is told to.
-GATEWAY = f"""
-import {{ Client }} from "{ENTRY}";
-
-const sockets = [];
-class Socket {{
-  constructor(url, protocols) {{
-    Object.assign(this, {{ url, protocols, said: [], ended: false }});
-    sockets.push(this);
-    queueMicrotask(() => {{
-      if (this.ended) return;
-      this.onopen?.();
-      this.hears({{
-        type: "connection_established", user_id: "42", server_time: new Date().toISOString(),
-        channels: {{ "user:42": {{ offset: 3, epoch: "e", ...(url.includes("wait") && {{ recovered: true }}) }} }},
-      }});
-    }});
-  }}
-  send(text) {{ this.said.push(JSON.parse(text)); }}
-  close(code) {{ this.ended = true; }}
-  hears(frame) {{ this.onmessage?.({{ data: JSON.stringify(frame) }}); }}
-  ends(code, reason) {{ this.ended = true; this.onclose?.({{ code, reason }}); }}
-}}
-const told = [];
-const made = (options = {{}}) => {{
-  const client = new Client("ws://gateway/ws", {{ token: () => "t", WebSocket: Socket, ...options }});
-  client.onState(({{ state }}) => told.push(state));
-  client.onRecovered(({{ channel }}) => told.push(channel));
-  client.on("*", ({{ type }}) => told.push(type));
-  client.onError((error) => told.push(error.code ?? error.message));
-  return client;
-}};
-const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
-"""
+from tests.clients.javascript.gateway import GATEWAY
+from tests.clients.javascript.package import node
 
 
 @pytest.mark.parametrize(
@@ -77,8 +43,8 @@ def test_it_may_be_closed_while_a_message_or_a_recovery_is_told(tmp_path: Path) 
     second.on("*", () => second.close());
     await second.connect();
     const waiting = second.request("quote").catch((error) => error.code);
-    sockets[1].hears({ type: "hello", channel: "user:42", offset: 4, requires_ack: true, id: "m" });
-    sockets[1].hears({ type: "hello", channel: "user:42", offset: 5 });
+    sockets[1].says({ type: "hello", channel: "user:42", offset: 4, requires_ack: true, id: "m" });
+    sockets[1].says({ type: "hello", channel: "user:42", offset: 5 });
     console.log(JSON.stringify({ told, waiting: await waiting, states: [first.state, second.state] }));
     """
 
@@ -118,7 +84,7 @@ def test_what_an_old_socket_still_says_is_not_heard(tmp_path: Path) -> None:
     while (sockets.length < 2 || client.state !== "open") await turn();
     kept.onmessage({ data: JSON.stringify({ type: "ghost" }) });
     kept.onclose({ code: 4003, reason: "kicked" });
-    sockets[1].hears({ type: "hello" });
+    sockets[1].says({ type: "hello" });
     client.close();
     console.log(JSON.stringify(told));
     """
@@ -137,7 +103,7 @@ def test_handlers_of_errors_that_fail_themselves_end_in_the_console(tmp_path: Pa
     client.onError(async () => { throw new Error("later"); });
     client.on("hello", async () => { throw new Error("first"); });
     await client.connect();
-    sockets[0].hears({ type: "hello" });
+    sockets[0].says({ type: "hello" });
     await turn();
     client.close();
     console.log(JSON.stringify({ told, complaints }));

@@ -75,7 +75,7 @@ export class Channels {
     const position = this.#positions.get(channel);
     this.#holes.delete(channel);
     const goesOn = position && (recovered ?? position.epoch === epoch);
-    const missed = goesOn ? Math.max(0, offset - position.offset) : 0;
+    const missed = goesOn && offset > position.offset ? offset - position.offset : 0;
     if (code) this.#leave(channel);
     else if (goesOn) position.epoch = epoch;
     else if (epoch) this.#positions.set(channel, { offset, epoch });
