@@ -15,7 +15,7 @@ from fairlead.client.conversation import Conversation
 from fairlead.client.delivery import Messages
 from fairlead.client.handlers import ANY, ERROR, FRAME, RECOVERED, STATE, Off
 from fairlead.client.instance import Instance
-from fairlead.client.link import Options
+from fairlead.client.options import Options
 from fairlead.client.positions import Positions
 from fairlead.client.questions import QuestionHandler, Questions
 from fairlead.client.requests import given

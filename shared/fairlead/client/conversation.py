@@ -11,7 +11,8 @@ from typing import Any, Final, Protocol
 from fairlead.client.acks import Acks
 from fairlead.client.delivery import Delivery, Item
 from fairlead.client.handlers import ERROR, FRAME, RECOVERED, STATE, Handlers, Key, keys_of
-from fairlead.client.link import Link, Options
+from fairlead.client.link import Link
+from fairlead.client.options import Options
 from fairlead.client.positions import Positions
 from fairlead.client.requests import Request, Requests, error_in, framed
 from fairlead.client.tokens import Tokens
@@ -116,6 +117,7 @@ class Conversation:
         seconds = self.options.reply_timeout if timeout is None else timeout
         request = self.requests.add(action, fields, seconds, repeatable)
         self._say(request)
+        self.link.hurry()
         return request
 
     async def request(
@@ -190,6 +192,8 @@ class Conversation:
     def broke(self, end: End) -> None:
         self.positions.broke()
         self.requests.broke(too_large=end.code == 1009)
+        if self.requests:
+            self.link.hurry()
 
     def changed(self, change: StateChange) -> None:
         self.news.put(Item(change, self.hearers(STATE)))
@@ -236,6 +240,9 @@ class Conversation:
     def _message(self, frame: Frame, kind: str) -> None:
         channel, offset = str(frame.get("channel", "")), frame.get("offset")
         before = None
+        if self.delivery.is_full:
+            # It comes again, if it has an offset; the connection is here for its answers (M3).
+            return
         if channel and isinstance(offset, int):
             before = self.positions.get(channel)
             verdict = self.positions.take(channel, offset, str(frame.get("id", "")))

@@ -143,7 +143,8 @@ class Delivery:
         self._current: Item | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_held = False
-        self._is_full = False
+        self.is_full = False
+        """Whether more waited than should, and not few enough have been handed over since."""
         self._number = 0
         self.iterators: WeakSet[Messages] = WeakSet()
         self.end: FairleadError | None = None
@@ -157,8 +158,8 @@ class Delivery:
         item.number = self._number
         self._queue.append(item)
         self._begin()
-        if not self._is_full and self._waiting() >= MAX_WAITING:
-            self._is_full = True
+        if not self.is_full and self._waiting() >= MAX_WAITING:
+            self.is_full = True
             self._full()
 
     def hold(self) -> None:
@@ -210,8 +211,8 @@ class Delivery:
 
     def look(self) -> None:
         """Less may wait now."""
-        if self._is_full and self._waiting() <= FEW:
-            self._is_full = False
+        if self.is_full and self._waiting() <= FEW:
+            self.is_full = False
             self._drained()
 
     def _waiting(self) -> int:

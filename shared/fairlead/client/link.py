@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
+from fairlead.client.listener import Listener
+from fairlead.client.options import Options
 from fairlead.client.pulse import Pulse
+from fairlead.client.renewal import Renewal, ended
 from fairlead.client.requests import framed, given
 from fairlead.client.returning import Plan, Returning
-from fairlead.client.tokens import Tokens, life_of
+from fairlead.client.tokens import Tokens
 from fairlead.client.told import LOST, End, Ended, Frame, State, StateChange
 from fairlead.codec import to_json
-from fairlead.errors import FairleadError, InvalidJson, InvalidMessage, error_of
+from fairlead.errors import InvalidJson, InvalidMessage, error_of
 
 if TYPE_CHECKING:
     from fairlead.client.socket import Socket
@@ -27,57 +29,7 @@ _NO_TOKEN = End(0, "no_token", "the token function gave none")
 _TURN = 100
 """Frames that are read before the loop may do something else."""
 
-_RENEWAL_SECONDS = 1.0
-"""Between two renewals, whatever the tokens say."""
-
 CLOSED = End(1000, "closed", "closed by the application")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What `fairlead.Client` was told to be; times in seconds."""
-
-    url: str
-    device_id: str
-    msgpack: bool
-    open_timeout: float
-    reply_timeout: float
-    backoff_min: float
-    backoff_max: float
-    heartbeat: float | None
-    pong_timeout: float
-    auto_ack: bool
-
-
-class Listener(Protocol):
-    """Who hears what happens on a link. None of it may wait."""
-
-    def recover(self) -> Mapping[str, Mapping[str, Any]]:
-        """What to come back to."""
-
-    def greeted(self, greeting: Frame) -> None:
-        """The connection is open."""
-
-    def heard(self, frame: Frame) -> None:
-        """A frame behind the greeting."""
-
-    def broke(self, end: End) -> None:
-        """The connection that was open has ended."""
-
-    def changed(self, change: StateChange) -> None:
-        """The state of the link is another one."""
-
-    def stopped(self, error: FairleadError) -> None:
-        """It will not come back by itself."""
-
-    def failed(self, error: Exception) -> None:
-        """Something went wrong that ends nothing."""
-
-    def renew(self, token: str) -> None:
-        """Say that there is another token."""
-
-    def passed(self, way: str, frame: Frame) -> None:
-        """A frame goes over the wire."""
 
 
 class Link:
@@ -95,10 +47,11 @@ class Link:
         self._socket: Socket | None = None
         self._pulse: Pulse | None = None
         self._task: asyncio.Task[None] | None = None
-        self._renewal: asyncio.Task[None] | None = None
+        self._renewal = Renewal(tokens, self.now, listener)
         self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._may_return = asyncio.Event()
+        self._may_return.set()
+        self._is_overtaken = False
         self._skew = timedelta()
         self.opened: asyncio.Future[None] | None = None
         """Done when the link is open for the first time since `start`, or fails with what it was stopped by."""
@@ -110,7 +63,8 @@ class Link:
         """Begin, unless it has begun; answers `opened`."""
         if self.opened is None or self.state in ("idle", "stopped"):
             self.opened = asyncio.get_running_loop().create_future()
-            self._room.set()
+            self._is_overtaken = False
+            self._may_return.set()
             self.state = "connecting"
             self._task = asyncio.create_task(self._run(), name="fairlead client")
         return self.opened
@@ -123,7 +77,8 @@ class Link:
             if self._socket is not None:
                 await self._socket.close()
         finally:
-            await _end([self._renewal, self._task])
+            await self._renewal.end()
+            await ended(self._task)
             await self._let_go_of_socket()
 
     def say(self, frame: Frame, data: bytes | None = None) -> bool:
@@ -144,10 +99,15 @@ class Link:
             self._pulse.check()
 
     def let_go(self) -> None:
-        """Hear nothing more before `go_on`: there is too much to do already (M3)."""
-        if self._room.is_set() and self._socket is not None:
-            self._room.clear()
+        """Hear nothing more before `go_on`, or `hurry`: there is too much to do already (M3)."""
+        if not self._is_overtaken and self._socket is not None:
+            self._is_overtaken = True
+            self._may_return.clear()
             self._socket.abort(_OVERTAKEN)
+
+    def hurry(self) -> None:
+        """Come back before `go_on`: somebody waits for an answer, perhaps who is to do what there is too much of."""
+        self._may_return.set()
 
     def come_back(self) -> None:
         """Come back for everything that was missed without being lost, such as a hole that could not be filled."""
@@ -155,8 +115,11 @@ class Link:
             self._socket.abort(End(LOST, "lost", "a part of a channel did not come"))
 
     def go_on(self) -> None:
-        """There is room again."""
-        self._room.set()
+        """There is room again: come back, also from a connection of which most was not taken."""
+        if self._is_overtaken:
+            self._is_overtaken = False
+            self._may_return.set()
+            self.come_back()
 
     def now(self) -> datetime:
         """The time by the gateway's clock, as far as it is known (O5)."""
@@ -241,7 +204,7 @@ class Link:
         end = CLOSED
         try:
             self._greet(socket, greeting)
-            self._expect_expiry(token)
+            self._renewal.begin(token)
             for number in count(1):
                 frame = await self._hear(socket)
                 if self._pulse is not None:
@@ -257,7 +220,7 @@ class Link:
                 self._pulse.stop()
                 self._pulse = None
             socket.abort(end)
-            await _end([self._renewal])
+            await self._renewal.end()
             await self._let_go_of_socket()
         if not self._is_over:
             self._listener.broke(end)
@@ -320,7 +283,7 @@ class Link:
                 await self._wake.wait()
         except TimeoutError:
             pass
-        await self._room.wait()
+        await self._may_return.wait()
 
     def _finish(self, end: End) -> None:
         """From now on nothing happens by itself."""
@@ -336,43 +299,6 @@ class Link:
         self.state = state
         facts = end or End(0, "")
         self._listener.changed(StateChange(state, *facts, self._returning.attempts, seconds))
-
-    # -- tokens that end ---------------------------------------------------------------------------
-
-    def _expect_expiry(self, token: str) -> None:
-        life = life_of(token, self.now().timestamp()) if self._tokens.renews else None
-        if life is not None:
-            self._renewal = asyncio.create_task(self._renew(token, life.due), name="fairlead client token")
-
-    async def _renew(self, token: str, due: float) -> None:
-        """Ask for another token before this one ends, and say it; then the same for that (T1)."""
-        least = 0.0
-        while True:
-            await asyncio.sleep(max(least, due - self.now().timestamp()))
-            least = _RENEWAL_SECONDS
-            try:
-                fresh = await self._tokens.ask("expires")
-            except Exception as error:  # noqa: BLE001 - a fault of the application's function, whatever it is
-                self._listener.failed(error)
-                return
-            life = life_of(fresh, self.now().timestamp())
-            if not fresh or fresh == token:
-                # 4401 will tell (T2).
-                return
-            self._tokens.known = token = fresh
-            self._listener.renew(fresh)
-            if life is None:
-                return
-            due = life.due
-
-
-async def _end(tasks: list[asyncio.Task[None] | None]) -> None:
-    """Cancel *tasks* and wait for them; not for the one that asks, which ends by itself."""
-    others = [task for task in tasks if task is not None and task is not asyncio.current_task()]
-    for task in others:
-        task.cancel()
-    if others:
-        await asyncio.wait(others)
 
 
 def _interval(greeting: Frame) -> float:

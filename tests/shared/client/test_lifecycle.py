@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fairlead import Client, ClientError, Forbidden, Question, StateChange
+from fairlead.client.delivery import MAX_WAITING
 from fairlead.errors import InvalidMessage, Unauthorized
 from tests.clients.scripted import OWN, Line, Scripted, at, note, time_of
 from tests.shared.client.test_tokens import jwt
@@ -442,3 +443,34 @@ def test_what_cannot_be_is_refused_at_once() -> None:
     for options in ({"url": "http://h/ws"}, {"token": "a b"}, {"device_id": "a b"}, {"positions": {"user:42": 7}}):
         with pytest.raises(InvalidMessage):
             Client(**{"url": "ws://h/ws", **options})  # type: ignore[arg-type]
+
+
+async def test_handlers_that_ask_are_answered_however_far_behind_they_are(gateway: Scripted) -> None:
+    gateway.manners["quote"] = lambda said: {"price": said["n"]}
+    one = client(gateway)
+    free = asyncio.Event()
+    prices: list[int] = []
+    count = MAX_WAITING + 500
+
+    async def asks(message: Any) -> None:
+        await free.wait()
+        if not message["offset"] % 500:
+            prices.append((await one.request("quote", {"n": message["offset"]}, repeatable=True))["price"])
+
+    one.on("note", asks)
+    line = await opened(one, gateway)
+    for offset in range(1, count + 1):
+        await line.say_late(note(offset))
+    await until(lambda: line.is_over)
+    free.set()
+    async with asyncio.timeout(4 * SECONDS):
+        while len(prices) < count // 500:
+            back = await gateway.next()
+            position = (await back.hears("connect"))["recover"][OWN]["offset"]
+            await back.greet(channels={OWN: at(count, recovered=True)})
+            for offset in range(position + 1, count + 1):
+                await back.say_late(note(offset))
+            await until(lambda line=back: line.is_over or len(prices) == count // 500)  # type: ignore[misc]
+
+    assert prices == list(range(500, count + 1, 500))
+    await one.close()
