@@ -25,7 +25,6 @@ LINE_BYTES = 1 << 26
 CALL_SECONDS = 45.0
 """How long a call may take that waits for a client to come back."""
 
-
 Facts = dict[str, Any]
 TokenFunction = Callable[[str], Awaitable[str | None]]
 """Is given the reason, and may take its time."""
