@@ -2,34 +2,23 @@ import { backoff, deed, delay, timer, wording } from "./closes.js";
 import { asError } from "./ears.js";
 import { FairleadError } from "./errors.js";
 import { Pulse } from "./pulse.js";
+import { isOffline, listen } from "./system.js";
 import { Wire } from "./wire.js";
+
+/** @import { State } from "../fairlead.js" */
+/** @import { Frame, Given, Owner } from "./types.d.ts" */
 
 const STEADY_MS = 5000; // open for so long, it counts as a success
 const HURRY_MS = 3000;
-
-/**
- * What a line tells its owner, and asks it.
- * @typedef {object} Owner
- * @property {() => object | null} hello fields of `connect`; null where there is nothing to come back to (O3)
- * @property {(greeting: any) => void} greeted before it is told that the line is open
- * @property {(greeting: any) => void} settled after that
- * @property {(frame: any) => void} heard
- * @property {() => void} lost what was said may not have been heard
- * @property {(error: FairleadError) => void} stopped
- * @property {(change: import("../fairlead.js").StateChange) => void} changed
- * @property {(way: "in" | "out", frame: any) => void} seen
- * @property {(error: Error) => void} failed
- * @property {() => number} now by the gateway's clock
- */
+const OFFLINE_MS = 20_000; // what the system says is not believed for longer
 
 /** The connection over all its sockets: when to try, with what, and when it is over (S, O, R, H). */
 export class Line {
-  /** @type {import("../fairlead.js").State} */
+  /** @type {State} */
   state = "idle";
   #url;
   #options;
   #tokens;
-  /** @type {Owner} */
   #owner;
   #turn = {}; // of this try; what an earlier one still brings is not for us
   #tries = 0;
@@ -46,12 +35,7 @@ export class Line {
   /** @type {(() => void)[]} */
   #unlisten = [];
 
-  /**
-   * @param {URL} url
-   * @param {import("./options.js").Given} options
-   * @param {import("./tokens.js").Tokens} tokens
-   * @param {Owner} owner
-   */
+  /** @param {URL} url @param {Given} options @param {import("./tokens.js").Tokens} tokens @param {Owner} owner */
   constructor(url, options, tokens, owner) {
     this.#url = url;
     this.#options = options;
@@ -82,11 +66,16 @@ export class Line {
     else if (this.state === "waiting" && !isOffline()) this.#try();
   }
 
-  /** Say it if the line is open. @param {any} frame */
+  /** Say it if the line is open. @param {Frame} frame */
   send(frame) {
     if (this.state !== "open") return false;
     this.#say(frame);
     return true;
+  }
+
+  /** Come back for what can be had no other way. */
+  again() {
+    this.#drop("hole", "something is missing that only coming back brings");
   }
 
   // -- a try -------------------------------------------------------------------------------------
@@ -128,10 +117,10 @@ export class Line {
       return this.#stop(0, "bad_request", asError(error).message); // no address, or a token that no header can hold
     }
     const { openTimeoutMs } = this.#options;
-    this.#timer = setTimeout(() => this.#drop("no_greeting", `no greeting within ${openTimeoutMs} ms`), openTimeoutMs);
+    this.#timer = setTimeout(() => this.#drop("no_greeting", `no greeting within ${openTimeoutMs} ms`), timer(openTimeoutMs));
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #heard(frame) {
     this.#owner.seen("in", frame);
     if (this.state === "open") {
@@ -142,25 +131,25 @@ export class Line {
     }
   }
 
-  /** @param {any} greeting */
+  /** @param {Frame} greeting */
   #greeted(greeting) {
     clearTimeout(this.#timer);
     const { heartbeatMs, pongTimeoutMs } = this.#options;
     this.#openedAt = Date.now();
-    const interval = heartbeatMs ?? 1000 * (greeting.heartbeat?.interval ?? 30);
+    const interval = heartbeatMs ?? 1000 * (greeting.heartbeat?.interval || 30);
     const ping = () => this.#say({ action: "ping", id: `ping-${Date.now()}` });
     const dead = () => this.#drop("half_open", "the gateway is silent");
     this.#pulse = new Pulse(interval, pongTimeoutMs, ping, dead);
     const turn = this.#turn;
     this.state = "open";
     this.#owner.greeted(greeting);
-    this.#change("open");
+    if (turn === this.#turn) this.#change("open");
     if (turn !== this.#turn) return;
     this.#owner.settled(greeting);
     this.#opening.resolve();
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #say(frame) {
     this.#owner.seen("out", frame);
     this.#wire?.send(frame);
@@ -209,14 +198,14 @@ export class Line {
   #wait(ms, code, word, text) {
     clearTimeout(this.#timer);
     this.#waitsSince = Date.now();
-    const wait = isOffline() ? Math.max(ms, this.#options.backoffMaxMs) : ms;
+    const wait = isOffline() ? Math.max(ms, OFFLINE_MS) : ms;
     this.#timer = setTimeout(() => this.#due(), wait);
     this.#owner.lost();
     this.#change("waiting", code, word, text, wait);
   }
 
   #due() {
-    const left = isOffline() ? this.#waitsSince + this.#options.backoffMaxMs - Date.now() : 0;
+    const left = isOffline() ? this.#waitsSince + OFFLINE_MS - Date.now() : 0;
     if (left > 0) this.#timer = setTimeout(() => this.#due(), timer(left));
     else this.#try();
   }
@@ -232,29 +221,11 @@ export class Line {
     this.#change("stopped", code, word, text);
   }
 
-  /** @param {import("../fairlead.js").State} state */
+  /** @param {State} state */
   #change(state, code = 0, word = "", text = "", retryInMs = 0) {
     this.state = state;
     this.#owner.changed({ state, code, word, text, attempt: this.#tries, retryInMs });
   }
-}
-
-/** @returns {boolean} */
-const isOffline = () => globalThis.navigator?.onLine === false;
-
-/** Hear what may bring a connection back (R3). @param {() => void} check @returns {(() => void)[]} what ends it */
-function listen(check) {
-  const shown = () => document.visibilityState === "visible" && check();
-  return [
-    ...["online", "pageshow"].map((type) => hear(globalThis, type, check)),
-    hear(globalThis.document, "visibilitychange", shown),
-  ];
-}
-
-/** @param {any} target @param {string} type @param {() => void} ear */
-function hear(target, type, ear) {
-  target?.addEventListener?.(type, ear);
-  return () => target?.removeEventListener?.(type, ear);
 }
 
 /** @returns {{ promise: Promise<void>, resolve(): void, reject(error: Error): void }} */
