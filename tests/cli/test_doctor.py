@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import typer
 from redis import Redis
+from websockets.sync.server import ServerConnection, serve
 
 from fairlead import codes
 from fairlead.names import Names
@@ -395,3 +397,30 @@ def test_its_help_says_what_the_status_means() -> None:
 
     command = typer.main.get_command(app).commands["doctor"]  # type: ignore[attr-defined]
     assert "Status 0" in (command.help or "")
+
+
+def test_no_password_of_an_address_is_told(fairlead: Fairlead) -> None:
+    told = fairlead("doctor", "--url", f"ws://me:secret@127.0.0.1:{free_port()}/ws?ticket=secret", "--token", "a.b.c")
+
+    assert told.status == Status.NO
+    assert "secret" not in told.out + told.err
+
+
+@pytest.mark.parametrize(
+    "greeting", ['{"type": "connection_established"}', '{"type": "connection_established", "x": 1}']
+)
+def test_a_greeting_of_something_else_is_a_finding(fairlead: Fairlead, greeting: str) -> None:
+    def greet(socket: ServerConnection) -> None:
+        socket.send(greeting)
+        for said in socket:
+            socket.send("[]")
+            socket.send(json.dumps({"type": "pong", "ref": json.loads(said)["id"]}))
+
+    with serve(greet, "127.0.0.1", 0, select_subprotocol=lambda _socket, offered: offered[0]) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        told = fairlead("doctor", "--url", f"ws://127.0.0.1:{server.socket.getsockname()[1]}/ws", "--token", "a.b.c")
+        server.shutdown()
+
+    assert told.status == Status.NO
+    assert "Traceback" not in told.out + told.err
+    assert "handshake" in told.out

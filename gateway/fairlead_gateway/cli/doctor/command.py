@@ -26,6 +26,9 @@ from fairlead_gateway.settings import Settings
 WHOLE_SECONDS: Final = 60.0
 """For all that is done with one part, beyond the silence that was asked for."""
 
+STRANGE: Final = (LookupError, TypeError, ValueError, AttributeError)
+"""What comes of frames that no gateway says."""
+
 _ORDER: Final[tuple[Verdict, ...]] = ("wrong", "advice", "skipped", "good")
 
 
@@ -89,7 +92,7 @@ async def _look(
     target = Target(sockets[0], token or made, not token, origin, seconds, idle, is_public=bool(url))
     usable = settings if known is not None else None
     of_socket = partial(socket_findings, target, usable, known)
-    take(*await within(WHOLE_SECONDS + idle, "handshake", of_socket, ()))
+    take(*await within(WHOLE_SECONDS + idle, "handshake", of_socket, STRANGE))
 
 
 def _settings(take: Callable[..., None]) -> tuple[Settings | None, DevServer | None]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from fairlead_gateway.cli.doctor.faults import Fault, of_close, of_error, of_status
 from fairlead_gateway.cli.doctor.finding import Finding, advice, good, wrong
@@ -39,7 +39,8 @@ class Target(NamedTuple):
     @property
     def name(self) -> str:
         """The address without what may be secret in it."""
-        return self.url.partition("?")[0]
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 class Refused(Exception):

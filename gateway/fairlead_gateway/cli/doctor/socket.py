@@ -62,7 +62,7 @@ async def socket_findings(target: Target, settings: Settings | None, alive: froz
 def http_of(url: str) -> str:
     """Where HTTP is answered at the address of a WebSocket."""
     parts = urlsplit(url)
-    return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
+    return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc.rpartition('@')[2]}"
 
 
 async def _timed(check: str, target: Target, work: Any) -> list[Finding]:
