@@ -28,8 +28,9 @@ def waiting(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """*url* as it may be told: what is behind the question mark may be a ticket."""
-    return urlunsplit(urlsplit(url)._replace(query=""))
+    """*url* as it may be told: what is behind the question mark may be a ticket, before the @ a password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
 
 def is_here(url: str) -> bool:

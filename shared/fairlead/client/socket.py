@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from typing import Final
 
@@ -33,6 +34,18 @@ MAX_OUTBOX: Final = 1_000
 """Frames that may wait for a slow network; requests have a bound of their own."""
 
 
+_LOG: Final = logging.getLogger("fairlead.client.socket")
+"""What the library says; not every byte, since tokens are among them."""
+_LOG.setLevel(logging.INFO)
+
+
+class _Way(connect):
+    """One that leads where it was said: who redirects us is not to have our token."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 class Socket:
     """An open connection; whoever has it hears until `Ended`, and lets go of it."""
 
@@ -53,8 +66,9 @@ class Socket:
         address = waiting(url) if waits else url
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            connection = await connect(
+            connection = await _Way(
                 address,
+                logger=_LOG,
                 additional_headers=headers,
                 subprotocols=[Subprotocol(MSGPACK if msgpack else JSON)],
                 open_timeout=None,

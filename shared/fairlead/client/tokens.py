@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
@@ -75,8 +76,15 @@ class Tokens:
     async def ask(self, reason: TokenReason) -> str:
         """Another token, which is not yet taken for the known one."""
         assert callable(self._source)
-        given = self._source(reason)
-        return checked_token((await given if isawaitable(given) else given) or "")
+        try:
+            given = self._source(reason)
+            return checked_token((await given if isawaitable(given) else given) or "")
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not we were cancelled, but something that the function awaited.
+            raise RuntimeError("the token function awaited what was cancelled") from error
 
 
 def checked_token(token: object) -> str:

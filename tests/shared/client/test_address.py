@@ -33,3 +33,4 @@ def test_no_proxy_leads_to_this_machine(url: str, here: bool) -> None:
 
 def test_what_may_be_a_ticket_is_not_told() -> None:
     assert shown("wss://h:1/ws?ticket=secret") == "wss://h:1/ws"
+    assert shown("wss://me:secret@h:1/ws") == "wss://h:1/ws"
