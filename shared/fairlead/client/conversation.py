@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from fairlead.client.acks import Acks
@@ -28,6 +28,8 @@ ACK_SECONDS: Final = 60.0
 """How long an acknowledgement waits to be said."""
 
 _ANSWERS: Final = frozenset({"reply", "error", "pong", "confirm_ack", "connection_established"})
+
+_SEATING: Final = frozenset({"subscribe", "join_session", "subscribe_task"})
 
 _QUIET: Final = frozenset({"closed", "disconnected"})
 
@@ -108,12 +110,19 @@ class Conversation:
         """Hear *channels* no more; without a connection it is enough not to ask for them again."""
         self.positions.forget(channels)
         if self.link.state not in ("open", "connecting"):
+            if self.link.state != "stopped" and self._asks_for(channels):
+                self.ask_quietly(action, fields)
             return
         try:
             await self.request(action, fields)
         except FairleadError as error:
             if error.code != "closed":
                 raise
+
+    def _asks_for(self, channels: Iterable[str]) -> bool:
+        """Whether one of *channels* is yet to be asked for."""
+        asked = [frame for frame in self.requests.frames() if frame["action"] in _SEATING]
+        return not {name for frame in asked for name in _asked_for(frame)}.isdisjoint(channels)
 
     def send(self, action: str, fields: Mapping[str, Any]) -> bool:
         """Say *action* without waiting for anything; False where it was not said."""
@@ -213,7 +222,7 @@ class Conversation:
         kind = frame.get("type")
         if kind in _ANSWERS and not frame.get("late") and ("ref" in frame or "channel" not in frame):
             self._answered(frame)
-        elif kind == "epoch_changed":
+        elif kind == "epoch_changed" and ("epoch" in frame or "offset" not in frame):
             self._whole.changed(frame)
         elif kind == "ping":
             self.link.say({"action": "pong"})
@@ -229,6 +238,8 @@ class Conversation:
         if channel and isinstance(offset, int):
             before = self.positions.get(channel)
             verdict = self.positions.take(channel, offset, str(frame.get("id", "")))
+            if verdict == "lost":
+                self._recovered(Recovery(channel, recovered=False))
             if verdict == "hole":
                 self._whole.mend(channel)
                 return
@@ -267,7 +278,7 @@ class Conversation:
     def _note(self, asked: Frame, reply: Frame) -> None:
         """What an answer changes, before the frames behind it are looked at."""
         match asked["action"]:
-            case "subscribe" | "join_session" | "subscribe_task":
+            case action if action in _SEATING:
                 self.positions.wanted.update(dict.fromkeys(_asked_for(asked)))
                 self._whole.told(reply.get("channels") or {})
             case "unsubscribe" | "leave_session" | "unsubscribe_task":

@@ -265,7 +265,7 @@ class Link:
         """A frame that is not as it should be costs itself alone."""
         try:
             hear(frame)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
             self._listener.failed(error)
 
     def _say(self, socket: Socket, frame: Frame, data: bytes | None = None) -> None:

@@ -10,7 +10,8 @@ from fairlead.errors import InvalidMessage
 from fairlead.names import checked_channel
 from fairlead.position import Position
 
-Verdict: TypeAlias = Literal["new", "seen", "hole"]
+Verdict: TypeAlias = Literal["new", "seen", "hole", "lost"]
+"""``lost``: new, behind a hole that nobody fills."""
 
 MAX_CHANNELS: Final = 1_000
 """Channels that are kept track of; beyond, those that nobody asked for are forgotten, the oldest first."""
@@ -31,6 +32,8 @@ class Positions:
         """Channels that were asked for, and have not been left (C1)."""
         self.mending: set[str] = set()
         """Channels with a hole that is being asked for."""
+        self._missing: dict[str, int] = {}
+        """Behind which offset something was missing last, by channel."""
 
     # -- what is known -----------------------------------------------------------------------------
 
@@ -63,15 +66,25 @@ class Positions:
     def take(self, channel: str, offset: int, id: str) -> Verdict:
         """What the message at *offset* is; where it is new, it is the last one from now on."""
         last = self._last.get(channel)
+        verdict: Verdict = "new"
         if last is not None and last.offset != _ANYWHERE:
             if offset <= last.offset:
                 return "seen"
             if offset > last.offset + 1:
-                return "hole"
+                verdict = self._missed(channel, last.offset)
+                if verdict == "hole":
+                    return verdict
         self._last[channel] = Position(offset, last.epoch if last else "", id)
         if last is None:
             self._bound()
-        return "new"
+        return verdict
+
+    def _missed(self, channel: str, behind: int) -> Verdict:
+        """Whether what is missing *behind* an offset is to be asked for, or did not come when it was."""
+        if channel in self.mending:
+            return "hole"
+        before, self._missing[channel] = self._missing.get(channel), behind
+        return "lost" if before == behind else "hole"
 
     def forget(self, channels: Iterable[str]) -> None:
         """Nobody wants to hear these any more."""
@@ -79,6 +92,7 @@ class Positions:
             self._last.pop(channel, None)
             self.wanted.pop(channel, None)
             self.mending.discard(channel)
+            self._missing.pop(channel, None)
 
     def broke(self) -> None:
         """The connection ended: what it was asked for will not come, and what has no epoch is not gone on with."""

@@ -116,6 +116,10 @@ class Requests:
         if self._waiting.get(request.ref) is request:
             del self._waiting[request.ref]
 
+    def frames(self) -> list[Frame]:
+        """What they say."""
+        return [request.frame for request in self._waiting.values()]
+
     def unsaid(self) -> list[Request]:
         """Those that this connection has not been told, in order."""
         return [request for request in self._waiting.values() if not request.is_sent]

@@ -62,7 +62,9 @@ class Returning:
         if then == "stop":
             return Plan(comes_back=False)
         if then == "delay" and end.text.isascii() and end.text.isdigit():
-            return Plan(comes_back=True, seconds=int(end.text[:9]) / 1000)
+            # Who is sent on and on does not run round in circles.
+            least = self._jitter() if self.attempts > 1 else 0.0
+            return Plan(comes_back=True, seconds=max(int(end.text[:9]) / 1000, least))
         return Plan(comes_back=True, seconds=self._jitter())
 
     def _refused(self) -> Plan:

@@ -27,6 +27,7 @@ def changed(offset: int, epoch: str, *, recovered: bool) -> dict[str, Any]:
 @given(st.lists(st.integers(1, 8), max_size=40))
 def test_taken_is_every_offset_once_and_in_order(offsets: list[int]) -> None:
     positions = standing(0)
+    positions.mending.add(OWN)
 
     taken = [offset for offset in offsets if positions.take(OWN, offset, f"m-{offset}") == "new"]
 
@@ -38,6 +39,16 @@ def test_a_message_further_on_moves_nothing() -> None:
     positions = standing(5)
 
     assert [positions.take(OWN, offset, "") for offset in (5, 7, 6, 7)] == ["seen", "hole", "new", "new"]
+
+
+def test_what_does_not_come_when_it_was_asked_for_is_passed() -> None:
+    positions = standing(5)
+
+    assert positions.take(OWN, 7, "") == "hole"
+    positions.mending.add(OWN)
+    assert positions.take(OWN, 8, "") == "hole"
+    positions.told({OWN: {"offset": 8, "epoch": "e.1", "recovered": True}})
+    assert [positions.take(OWN, offset, "") for offset in (7, 8, 10)] == ["lost", "new", "hole"]
 
 
 def test_the_first_message_of_a_channel_that_nothing_is_known_of_is_new() -> None:

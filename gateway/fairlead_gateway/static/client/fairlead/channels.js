@@ -13,14 +13,22 @@ const SEATING = {
 /** @param {string} channel */
 const isOwn = (channel) => /^(user|role):/.test(channel);
 
+/** The channels that a request is about. @param {Frame} fields @returns {string[]} */
+const named = ({ channels, session_id: session, task_id: task }) =>
+  channels ?? [session === undefined ? `task:${task}` : `session:${session}`];
+
 /** Which channels are heard, and how far (P, C1). */
 export class Channels {
   /** @type {Map<string, Position>} */
   #positions = new Map();
   /** @type {Set<string>} */
   #asked = new Set();
-  /** @type {Set<string>} */
+  /** Channels with a hole that is being asked for. @type {Set<string>} */
   #holes = new Set();
+  /** Behind which offset something was missing last, by channel. @type {Map<string, number>} */
+  #missing = new Map();
+  /** Epochs of channels that go on from where the gateway knows: after the cursor of a device. @type {Map<string, string>} */
+  #resumed = new Map();
   #owner;
 
   /** @param {Positions} positions @param {Seated} owner */
@@ -49,7 +57,7 @@ export class Channels {
     if (SEATING[action] === "sit") {
       for (const [channel, told] of Object.entries(reply.channels ?? {})) {
         this.#asked.add(channel);
-        this.stand(channel, told);
+        this.stand(channel, told, asked.recover !== undefined);
       }
     } else if (SEATING[action] === "leave") {
       this.leaveAll(asked);
@@ -59,25 +67,34 @@ export class Channels {
   }
 
   /** Leave the channels that a request names. @param {Frame} fields */
-  leaveAll({ channels, session_id: session, task_id: task }) {
-    for (const channel of channels ?? [session === undefined ? `task:${task}` : `session:${session}`]) this.#leave(channel);
+  leaveAll(fields) {
+    for (const channel of named(fields)) this.#leave(channel);
+  }
+
+  /** Whether *asked* is a request for one of the channels that *fields* name. @param {Frame} asked @param {Frame} fields */
+  meet(asked, fields) {
+    return SEATING[asked.action] === "sit" && named(asked).some((channel) => named(fields).includes(channel));
   }
 
   /** @param {string} channel */
   #leave(channel) {
     this.#asked.delete(channel);
-    this.#positions.delete(channel);
-    this.#holes.delete(channel);
+    for (const facts of [this.#positions, this.#holes, this.#missing, this.#resumed]) facts.delete(channel);
   }
 
-  /** Take over what was said about a channel; what was missed there follows. @param {string} channel @param {any} told */
-  stand(channel, { offset, epoch, recovered, code }) {
+  /**
+   * Take over what was said about a channel; what was missed there follows.
+   * @param {string} channel @param {any} told @param {boolean} [isAsked] whether it was said what is missing
+   */
+  stand(channel, told, isAsked = true) {
+    const { offset, epoch, recovered, code } = told ?? {};
     const position = this.#positions.get(channel);
-    this.#holes.delete(channel);
+    if (isAsked) this.#holes.delete(channel);
     const goesOn = position && (recovered ?? position.epoch === epoch);
     const missed = goesOn && offset > position.offset ? offset - position.offset : 0;
     if (code) this.#leave(channel);
     else if (goesOn) position.epoch = epoch;
+    else if (recovered) this.#resumed.set(channel, epoch);
     else if (epoch) this.#positions.set(channel, { offset, epoch });
     if (recovered === undefined) return;
     this.#owner.told({ channel, recovered, missed: recovered ? missed : 0, ...(code && { code }) });
@@ -95,11 +112,21 @@ export class Channels {
   takes({ type, channel, offset, id }) {
     if (!channel || !offset) return type !== "skipped";
     const position = this.#positions.get(channel);
-    if (position && offset > position.offset + 1) this.#fill(channel);
-    if (position && offset !== position.offset + 1) return false;
+    if (position && offset <= position.offset) return false;
+    if (position && offset > position.offset + 1 && !this.#passes(channel, position)) return false;
     const proof = type !== "skipped" && id ? { id } : {};
-    this.#positions.set(channel, { offset, epoch: position?.epoch ?? "", ...proof });
+    this.#positions.set(channel, { offset, epoch: position?.epoch ?? this.#resumed.get(channel) ?? "", ...proof });
     return type !== "skipped";
+  }
+
+  /** Whether to go on beyond a hole, since what is missing did not come when it was asked for. @param {string} channel @param {Position} position */
+  #passes(channel, { offset }) {
+    if (this.#holes.has(channel)) return false;
+    const isLost = this.#missing.get(channel) === offset;
+    this.#missing.set(channel, offset);
+    if (isLost) this.#owner.told({ channel, recovered: false, missed: 0 });
+    else this.#fill(channel);
+    return isLost;
   }
 
   /** The connection broke: what is missing is asked for when it is back. */

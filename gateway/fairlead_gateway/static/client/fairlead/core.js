@@ -12,8 +12,10 @@ import { Tokens } from "./tokens.js";
 /** @import { Recovery, RequestOptions } from "../fairlead.js" */
 /** @import { Frame, Given, Mirror } from "./types.d.ts" */
 
-/** Frames that answer something, where they have a `ref`. */
+/** Frames that answer something, where they have a `ref`; in a channel they are messages of somebody who calls them so. */
 const ANSWERS = new Set(["reply", "error", "pong", "confirm_ack"]);
+
+const TOO_LARGE = 1009;
 
 /** What a client is made of: every frame passes here, inwards and outwards. */
 export class Core {
@@ -43,7 +45,7 @@ export class Core {
       greeted: (greeting) => this.#greeted(greeting),
       settled: (greeting) => this.#settled(greeting),
       heard: (frame) => this.#heard(frame),
-      lost: () => this.#lost(),
+      lost: (code) => this.#lost(code),
       stopped: (error) => this.#stopped(error),
       changed: (change) => this.notices.tell(["state"], change),
       seen: (way, frame) => this.#seen(way, frame),
@@ -127,10 +129,11 @@ export class Core {
     if (this.line.state === "open") this.renewal.plan();
   }
 
-  #lost() {
+  /** @param {number} code */
+  #lost(code) {
     this.renewal.stop();
     this.channels.lost();
-    this.requests.lost();
+    this.requests.lost(code === TOO_LARGE);
   }
 
   /** @param {FairleadError} error */
@@ -148,9 +151,9 @@ export class Core {
   #heard(frame) {
     const { type } = frame;
     // What comes late is a message of the user's own channel.
-    if (ANSWERS.has(type) && !frame.late) this.#settle(frame);
-    else if (type === "epoch_changed") this.channels.turn(frame);
-    else if (this.channels.takes(frame)) this.#deliver(frame);
+    if (ANSWERS.has(type) && !frame.late && (frame.ref || !frame.channel)) this.#settle(frame);
+    else if (type === "epoch_changed" && frame.epoch) this.channels.turn(frame);
+    else if (this.channels.takes(frame)) this.#deliver(frame).catch((error) => this.report(asError(error)));
     else if (frame.requires_ack) this.acks.knows(frame);
   }
 
@@ -183,9 +186,12 @@ export class Core {
   async leave(action, fields) {
     this.channels.leaveAll(fields);
     const { state } = this.line;
-    // Elsewhere it is enough not to ask for them again.
-    if (state !== "open" && state !== "connecting") return;
-    await this.ask(action, fields).catch((error) => {
+    const isAway = state !== "open" && state !== "connecting";
+    // Elsewhere it is enough not to ask for them again, unless that has been done.
+    if (isAway && !this.requests.has((asked) => this.channels.meet(asked, fields))) return;
+    const asking = this.ask(action, fields);
+    if (isAway) return void asking.catch((error) => this.grumble(error));
+    await asking.catch((error) => {
       if (error.code !== "closed") throw error;
     });
   }

@@ -114,7 +114,9 @@ export class Line {
         failed: (error) => this.#owner.failed(asError(error)),
       });
     } catch (error) {
-      return this.#stop(0, "bad_request", asError(error).message); // no address, or a token that no header can hold
+      // No address, or a token that no header can hold; browsers show it.
+      const { message } = asError(error);
+      return this.#stop(0, "bad_request", token ? message.replaceAll(token, "…") : message);
     }
     const { openTimeoutMs } = this.#options;
     this.#timer = setTimeout(() => this.#drop("no_greeting", `no greeting within ${openTimeoutMs} ms`), timer(openTimeoutMs));
@@ -145,8 +147,8 @@ export class Line {
     this.#owner.greeted(greeting);
     if (turn === this.#turn) this.#change("open");
     if (turn !== this.#turn) return;
+    this.#opening.resolve(); // heard of later than what is told now
     this.#owner.settled(greeting);
-    this.#opening.resolve();
   }
 
   /** @param {Frame} frame */
@@ -176,7 +178,8 @@ export class Line {
       if (this.#refusals === 1) return this.#wait(0, code, word, text);
     }
     if (ms === null) this.#backOff(code, word, text);
-    else this.#wait(ms, code, word, text);
+    // Who is sent on and on does not run round in circles.
+    else this.#wait(this.#tries > 1 ? Math.max(ms, this.#jitter()) : ms, code, word, text);
   }
 
   /** This try is over. @param {number} [code] */
@@ -191,7 +194,11 @@ export class Line {
 
   /** @param {number} code @param {string} word @param {string} text */
   #backOff(code, word, text) {
-    this.#wait(backoff(this.#tries, this.#options.backoffMinMs, this.#options.backoffMaxMs), code, word, text);
+    this.#wait(this.#jitter(), code, word, text);
+  }
+
+  #jitter() {
+    return backoff(this.#tries, this.#options.backoffMinMs, this.#options.backoffMaxMs);
   }
 
   /** @param {number} ms @param {number} code @param {string} word @param {string} text */
@@ -200,7 +207,7 @@ export class Line {
     this.#waitsSince = Date.now();
     const wait = isOffline() ? Math.max(ms, OFFLINE_MS) : ms;
     this.#timer = setTimeout(() => this.#due(), wait);
-    this.#owner.lost();
+    this.#owner.lost(code);
     this.#change("waiting", code, word, text, wait);
   }
 

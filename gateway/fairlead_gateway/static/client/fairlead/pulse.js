@@ -13,7 +13,7 @@ export class Pulse {
   #dead;
 
   /**
-   * @param {number} interval of silence after which it is asked, ms
+   * @param {number} interval of silence after which it is asked, ms; 0 for never
    * @param {number} patience ms
    * @param {() => void} ping
    * @param {() => void} dead
@@ -47,8 +47,18 @@ export class Pulse {
 
   #rest() {
     this.#due = 0;
-    const left = Math.min(this.#interval, this.#heardAt + this.#interval - Date.now());
-    this.#wait(left, () => (Date.now() - this.#heardAt >= this.#interval ? this.ask() : this.#rest()));
+    clearTimeout(this.#timer);
+    if (this.#interval > 0) this.#wait(Math.min(this.#interval, this.#interval - this.#silence), () => this.#look());
+  }
+
+  #look() {
+    const silence = this.#silence;
+    if (silence < 0 || silence >= this.#interval) this.ask(); // a clock that was put back tells nothing
+    else this.#rest();
+  }
+
+  get #silence() {
+    return Date.now() - this.#heardAt;
   }
 
   #missed() {

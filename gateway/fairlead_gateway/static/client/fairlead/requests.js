@@ -79,14 +79,21 @@ export class Requests {
       request.fail(new FairleadError(frame.code, frame.message, frame.detail));
     } else {
       request.end();
+      request.resolve(frame); // heard of later than what follows from it
       this.#answered(request.frame, frame);
-      request.resolve(frame);
     }
     return true;
   }
 
-  /** The connection broke: some will be said again, others fail. */
-  lost() {
+  /** Whether one of them is such that *is* holds. @param {(frame: Frame) => boolean} is */
+  has(is) {
+    return [...this.#waiting.values()].some(({ frame }) => is(frame));
+  }
+
+  /** The connection broke: some will be said again, others fail. @param {boolean} isTooLarge for the size of one of them, which is then not */
+  lost(isTooLarge) {
+    const [largest] = isTooLarge ? [...this.#waiting.values()].filter(({ isSent }) => isSent).sort((a, b) => size(b) - size(a)) : [];
+    largest?.fail(new FairleadError("too_large", "the gateway takes no messages of this size", { size: size(largest) }));
     for (const request of [...this.#waiting.values()]) {
       if (request.isSent && !request.repeatable) {
         request.fail(new FairleadError("disconnected", "the connection broke before the answer"));
@@ -112,3 +119,6 @@ export class Requests {
 
 /** @param {string} code @param {string} message */
 const refusal = (code, message) => Promise.reject(new FairleadError(code, message));
+
+/** About how large it is on the wire. @param {Request} request */
+const size = ({ frame }) => JSON.stringify(frame, (_, value) => (typeof value === "bigint" ? `${value}` : value)).length;

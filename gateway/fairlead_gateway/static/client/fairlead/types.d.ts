@@ -33,7 +33,7 @@ export interface Owner {
   settled(greeting: Frame): void;
   heard(frame: Frame): void;
   /** What was said may not have been heard. */
-  lost(): void;
+  lost(code: number): void;
   stopped(error: FairleadError): void;
   changed(change: StateChange): void;
   seen(way: "in" | "out", frame: Frame): void;
