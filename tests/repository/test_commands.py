@@ -14,7 +14,7 @@ import typer
 from fairlead_gateway.cli.commands import app
 
 ROOT = Path(__file__).parents[2]
-TOLD = ("README.md", "docker-compose.yml", "gateway/fairlead_gateway/static/dev/index.html")
+TOLD = ("README.md", "docker-compose.yml")
 CALL = re.compile(r"(?<![\w/.-])fairlead ((?:[a-z]+(?: (?=[a-z]))?)+)")
 
 

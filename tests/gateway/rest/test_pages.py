@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from fairlead_gateway.rest.headers import page_headers
 from fairlead_gateway.rest.pages import FOLDER, PAGES, VENDORED, page_routes
 
-FILES = [path for folder in PAGES for path in sorted((FOLDER / folder).rglob("*")) if path.is_file()]
+FILES = [path for folder in (*PAGES, "demo") for path in sorted((FOLDER / folder).rglob("*")) if path.is_file()]
 LINKS = re.compile(r"""(?:src|href)=["']([^"'#$]+)["']""")
 IMPORTS = re.compile(r'(?:\bfrom|^import) "(\.[^"]+)"', re.MULTILINE)
 

@@ -1,0 +1,50 @@
+// Tasks that this window watches: those it began, those it is asked about, and those that the shared document names.
+
+import { cell } from "../../dashboard/core/cell.js";
+
+export const ENDED = ["completed", "failed", "cancelled"];
+const KEPT = 2;
+
+/** @typedef {{ id: string, state: any, isStalled: boolean }} Shown */
+
+export class Tasks {
+  /** The latest first. @type {import("../../dashboard/core/cell.js").Cell<Shown[]>} */
+  all = cell([]);
+
+  /** @param {import("./seat.js").Seat} seat */
+  constructor(seat) {
+    this.seat = seat;
+  }
+
+  /** Hear of a task from now on. */
+  async watch(id) {
+    if (!id || this.all.value.some((one) => one.id === id)) return;
+    const before = this.all.value;
+    this.all.set([{ id, state: null, isStalled: false }, ...before.slice(0, KEPT - 1)]);
+    const task = this.seat.client.task(id);
+    for (const { id: gone } of before.slice(KEPT - 1)) this.seat.client.task(gone).unwatch().catch(() => {});
+    task.on("*", (message) => this.#change(id, { state: task.state, isStalled: message.type === "task_stalled" }));
+    try {
+      await task.watch();
+      this.#change(id, { state: task.state });
+    } catch (error) {
+      this.all.set(this.all.value.filter((one) => one.id !== id));
+      // A task that the document still names may be long over.
+      if (error.code !== "not_found") this.seat.tell(error.message, "bad");
+    }
+  }
+
+  cancel(id) {
+    return this.seat.trying(() => this.seat.client.task(id).cancel());
+  }
+
+  #change(id, facts) {
+    const before = this.all.value.find((one) => one.id === id);
+    if (!before) return;
+    this.all.set(this.all.value.map((one) => (one.id === id ? { ...one, ...facts } : one)));
+    const status = facts.state?.status;
+    if (before.state && status !== before.state.status && ENDED.includes(status)) {
+      this.seat.tell(`Task ${id} ${status === "cancelled" ? "was cancelled" : status}.`, status === "completed" ? "good" : "calm");
+    }
+  }
+}
