@@ -17,7 +17,7 @@ from fairlead_gateway.rest.api import Api
 from fairlead_gateway.rest.intake import Intake
 from fairlead_gateway.rest.metrics import metrics_routes
 from fairlead_gateway.rest.openapi import document
-from fairlead_gateway.rest.pages import page_routes
+from fairlead_gateway.rest.pages import client_routes, page_routes
 from fairlead_gateway.rest.problems import problem, problem_of
 from fairlead_gateway.rest.requests import serve
 from fairlead_gateway.rest.route import PREFIX, Row
@@ -82,12 +82,13 @@ class Exactly(Route):
 
 def routes_of_clients(api: Api) -> list[BaseRoute]:
     """What clients use, and nothing else (T16)."""
-    return [*health_routes(api), *api_routes(api, [row for row in ROWS if row.is_public])]
+    return [*health_routes(api), *api_routes(api, [row for row in ROWS if row.is_public]), *client_routes()]
 
 
 def all_routes(api: Api) -> list[BaseRoute]:
     """What clients use, and what is for operators alone."""
-    return [*health_routes(api), *metrics_routes(api), *api_routes(api), *document_routes(), *page_routes()]
+    pages = [*document_routes(), *page_routes(), *client_routes()]
+    return [*health_routes(api), *metrics_routes(api), *api_routes(api), *pages]
 
 
 def api_routes(api: Api, rows: Iterable[Row] = ROWS) -> list[BaseRoute]:

@@ -1,0 +1,119 @@
+/** @import { Position, Positions, Recovery } from "../fairlead.js" */
+/** @typedef {(action: string, fields: object, options?: object) => Promise<any>} Ask */
+
+const MAX_IN_CONNECT = 100;
+const RETRY_MS = 1000;
+
+/** Which channels are heard, and how far (P, C1). */
+export class Channels {
+  /** @type {Map<string, Position>} */
+  #positions = new Map();
+  /** @type {Set<string>} */
+  #asked = new Set();
+  /** @type {Set<string>} */
+  #holes = new Set();
+  #ask;
+  #tell;
+  #after;
+
+  /**
+   * @param {Positions} positions
+   * @param {Ask} ask
+   * @param {(recovery: Recovery) => void} tell
+   * @param {(ms: number, then: () => void) => void} after
+   */
+  constructor(positions, ask, tell, after) {
+    for (const [channel, position] of Object.entries(positions)) this.#positions.set(channel, { ...position });
+    this.#ask = ask;
+    this.#tell = tell;
+    this.#after = after;
+  }
+
+  get positions() {
+    return Object.fromEntries([...this.#positions].map(([channel, position]) => [channel, { ...position }]));
+  }
+
+  /** What `connect` says of channels: as many as it can hold. */
+  get recover() {
+    return Object.fromEntries(this.#names.slice(0, MAX_IN_CONNECT).map((channel) => [channel, this.#position(channel)]));
+  }
+
+  /** What `connect` could not hold is asked for now. */
+  comeBack() {
+    for (const channel of this.#names.slice(MAX_IN_CONNECT)) this.#fill(channel);
+  }
+
+  /** A channel was asked for, and stays so. @param {string} channel */
+  keep(channel) {
+    this.#asked.add(channel);
+  }
+
+  /** @param {string} channel */
+  leave(channel) {
+    this.#asked.delete(channel);
+    this.#positions.delete(channel);
+    this.#holes.delete(channel);
+  }
+
+  /** Take over what was said about a channel; what was missed there follows. @param {string} channel @param {any} told */
+  stand(channel, { offset, epoch, recovered, code }) {
+    const position = this.#positions.get(channel);
+    this.#holes.delete(channel);
+    const goesOn = position && (recovered ?? position.epoch === epoch);
+    const missed = goesOn ? Math.max(0, offset - position.offset) : 0;
+    if (code) this.leave(channel);
+    else if (goesOn) position.epoch = epoch;
+    else if (epoch) this.#positions.set(channel, { offset, epoch });
+    if (recovered === undefined) return;
+    this.#tell({ channel, recovered, missed: recovered ? missed : 0, ...(code && { code }) });
+  }
+
+  /** `epoch_changed` (P4). @param {any} frame */
+  turn({ channel, offset, epoch, recovered }) {
+    const position = this.#positions.get(channel);
+    if (position && recovered) position.epoch = epoch;
+    else this.#positions.set(channel, { offset, epoch });
+    this.#tell({ channel, recovered, missed: 0 });
+  }
+
+  /** Whether *frame* is to be shown: the offset check (P1, P2, P3). @param {any} frame */
+  takes({ type, channel, offset, id }) {
+    if (!channel || !offset) return type !== "skipped";
+    const position = this.#positions.get(channel);
+    if (position && offset > position.offset + 1) this.#fill(channel);
+    if (position && offset !== position.offset + 1) return false;
+    const proof = type !== "skipped" && id ? { id } : {};
+    this.#positions.set(channel, { offset, epoch: position?.epoch ?? "", ...proof });
+    return type !== "skipped";
+  }
+
+  /** The connection broke: what is missing is asked for when it is back. */
+  lost() {
+    this.#holes.clear();
+  }
+
+  get #names() {
+    return [...new Set([...this.#positions.keys(), ...this.#asked])];
+  }
+
+  /** @param {string} channel */
+  #position(channel) {
+    return this.#positions.get(channel) ?? { offset: 0, epoch: "" };
+  }
+
+  /** Ask, once, for what is missing; the reply is for `stand`. @param {string} channel */
+  async #fill(channel) {
+    if (this.#holes.has(channel)) return;
+    this.#holes.add(channel);
+    const recover = { [channel]: this.#position(channel) };
+    const session = channel.startsWith("session:") && channel.slice("session:".length);
+    const [action, where] = session ? ["join_session", { session_id: session }] : ["subscribe", { channels: [channel] }];
+    try {
+      await this.#ask(action, { ...where, recover }, { repeatable: false });
+    } catch (/** @type {any} */ error) {
+      if (!this.#holes.has(channel)) return;
+      if (error.code === "forbidden") return this.stand(channel, { recovered: false, code: error.code });
+      this.#after(error.detail?.retry_ms ?? RETRY_MS, () => this.#holes.delete(channel) && this.#fill(channel));
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import { asError } from "./ears.js";
+import { FairleadError } from "./errors.js";
+
+/** @import { Answer, Closed, Question, QuestionHandler } from "../fairlead.js" */
+/** @typedef {{ question: Question, closing: AbortController, isAnswered: boolean }} Open */
+
+const REMEMBERED = 200;
+
+/** What an answer came to that leaves the question open: it may be answered again. */
+const STILL_OPEN = new Set(["invalid"]);
+
+/** Questions to this user: each shown once, until it has an answer or is over (Q). */
+export class Questions {
+  #core;
+  /** By callback id. @type {Map<string, Open>} */
+  #open = new Map();
+  /** Those that are over; the earliest are forgotten. @type {Set<string>} */
+  #over = new Set();
+  /** @type {Set<QuestionHandler>} */
+  #handlers = new Set();
+
+  /** @param {import("./core.js").Core} core */
+  constructor(core) {
+    this.#core = core;
+  }
+
+  /** @param {QuestionHandler} handler @returns {() => void} */
+  on(handler) {
+    /** @type {QuestionHandler} */
+    const own = (question, signal) => handler(question, signal);
+    this.#handlers.add(own);
+    for (const open of this.#open.values()) this.#show(open, own);
+    return () => void this.#handlers.delete(own);
+  }
+
+  /** @param {any} frame */
+  hear(frame) {
+    const id = frame.callback_id;
+    if (frame.type === "confirm_closed") this.#close(id, { status: frame.status, by: frame.by, at: frame.at });
+    if (frame.type !== "task_step_result" || !id || this.#open.has(id) || this.#over.has(id)) return;
+    const open = { question: questionIn(frame, () => this.#core.now()), closing: new AbortController(), isAnswered: false };
+    this.#open.set(id, open);
+    for (const handler of [...this.#handlers]) this.#show(open, handler);
+  }
+
+  /** Take back what was closed while the connection was lost (Q3). */
+  async comeBack() {
+    const shown = [...this.#open.keys()];
+    if (!shown.length) return;
+    try {
+      const { confirms } = await this.#core.ask("list_confirms", {}, { repeatable: false });
+      const open = new Set(confirms.map((/** @type {any} */ frame) => frame.callback_id));
+      for (const id of shown) if (!open.has(id)) this.#close(id, { status: "unknown" });
+      for (const frame of confirms) this.hear(frame);
+    } catch (/** @type {any} */ error) {
+      if (error.code !== "disconnected" && error.code !== "closed") this.#core.report(error);
+    }
+  }
+
+  /** @param {Open} open @param {QuestionHandler} handler */
+  async #show({ question, closing }, handler) {
+    try {
+      const said = await handler(question, closing.signal);
+      if (said !== undefined && said !== null) await this.#answer(question, typeof said === "boolean" ? { proceed: said } : said);
+    } catch (error) {
+      if (!closing.signal.aborted) this.#core.report(asError(error));
+    }
+  }
+
+  /** @param {Question} question @param {Answer} answer */
+  async #answer({ callbackId: id, remainingMs }, answer) {
+    const open = this.#open.get(id);
+    if (!open || open.isAnswered) return;
+    open.isAnswered = true;
+    try {
+      // It counts until the question ends, however long the connection is lost.
+      const patience = { timeoutMs: Math.max(remainingMs(), 1000) };
+      const ack = await this.#core.ask("confirm", { ...answer, callback_id: id }, patience);
+      if (STILL_OPEN.has(ack.status)) throw new FairleadError(ack.status, "this is not what was asked for", ack);
+      this.#close(id, { status: ack.status, by: ack.answer?.by, at: ack.answer?.at });
+    } finally {
+      open.isAnswered = false;
+    }
+  }
+
+  /** @param {string} id @param {Closed} closed */
+  #close(id, closed) {
+    const open = this.#open.get(id);
+    this.#open.delete(id);
+    this.#over.add(id);
+    if (this.#over.size > REMEMBERED) this.#over.delete(/** @type {string} */ (this.#over.values().next().value));
+    open?.closing.abort(closed);
+  }
+}
+
+/** @param {any} frame @param {() => number} now @returns {Question} */
+function questionIn(frame, now) {
+  const { confirm = {} } = frame;
+  const expiresAt = new Date(confirm.expires_at);
+  return {
+    callbackId: frame.callback_id,
+    taskId: frame.task_id ?? "",
+    step: frame.step,
+    kind: confirm.kind ?? "confirmation",
+    message: confirm.message ?? frame.message ?? "",
+    severity: confirm.severity ?? "info",
+    choices: confirm.choices ?? [],
+    schema: confirm.schema ?? null,
+    feedback: confirm.feedback ?? "optional",
+    onTimeout: confirm.on_timeout ?? "",
+    expiresAt,
+    remainingMs: () => Math.max(0, expiresAt.getTime() - now()),
+    frame,
+  };
+}
