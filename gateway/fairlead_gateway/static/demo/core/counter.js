@@ -10,6 +10,8 @@ export class Counter {
   /** @type {import("../../dashboard/core/cell.js").Cell<{ document: any, version: number, isOpen: boolean }>} */
   shown = cell({ document: {}, version: 0, isOpen: false });
 
+  #task = undefined;
+
   /** @param {import("./seat.js").Seat} seat */
   constructor(seat) {
     this.seat = seat;
@@ -25,7 +27,9 @@ export class Counter {
   #show() {
     const { document, version } = this.instance;
     this.shown.set({ document: document ?? {}, version, isOpen: true });
-    this.seat.tasks.watch(document?.task);
+    if (document?.task === this.#task) return;
+    this.#task = document.task;
+    this.seat.tasks.watch(this.#task);
   }
 
   /**

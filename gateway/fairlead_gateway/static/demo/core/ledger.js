@@ -55,7 +55,7 @@ export class Ledger {
     const lost = gaps.filter(([, gap]) => !gap.recovered && !gap.code).map(([name]) => name);
     if (lost.length) return { text: `what was missed in ${lost.join(", ")} is gone; it begins anew`, isGood: false };
     const sum = (count) => gaps.reduce((total, [, gap]) => total + count(gap), 0);
-    const parts = [counted(sum((gap) => gap.said), "message"), counted(sum((gap) => gap.other), "other thing")].filter(Boolean);
+    const parts = [counted(sum((gap) => gap.said), "message"), counted(sum((gap) => gap.other), "update")].filter(Boolean);
     if (!parts.length) return { text: "nothing was missed", isGood: true };
     const isWhole = this.isWhole(positions);
     const inOrder = gaps.every(([, gap]) => gap.inOrder);

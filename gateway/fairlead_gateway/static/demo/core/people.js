@@ -2,11 +2,15 @@
 
 import { cell } from "../../dashboard/core/cell.js";
 
+const LOOK_AGAIN_MS = 8000;
+
 /** @typedef {{ name: string, isHere: boolean, connections: number, leftAt: number }} Person */
 
 export class People {
   /** @type {import("../../dashboard/core/cell.js").Cell<Person[]>} */
   all = cell([]);
+
+  #again = 0;
 
   constructor(me) {
     this.me = me;
@@ -27,6 +31,9 @@ export class People {
     const members = await this.session?.members().catch(() => null);
     if (!members) return;
     const there = members.map((one) => ({ name: one.user_id, isHere: true, connections: one.connections, leftAt: 0 }));
+    clearTimeout(this.#again);
+    // Of a replica that was killed nobody says that its connections are gone, before they are swept.
+    if (there.some((one) => one.connections > 1)) this.#again = setTimeout(() => this.refresh(), LOOK_AGAIN_MS);
     const names = new Set(there.map((one) => one.name));
     this.#set([...there, ...this.all.value.filter((one) => !names.has(one.name))]);
   }

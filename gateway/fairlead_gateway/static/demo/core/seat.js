@@ -21,6 +21,7 @@ const KEPT_FRAMES = 80;
 const KEPT_NEWS = 12;
 const SETTLE_MS = 1500;
 const AGAIN_MS = 2000;
+const BACKOFF_MAX_MS = 2000; // a replica that was killed is there again in a second or two
 
 /** What happened to the connection, and to questions and tasks.
  * @typedef {{ key: number, text: string, kind: "good" | "bad" | "calm", at: number }} News */
@@ -83,7 +84,7 @@ export class Seat {
       first = "";
       return known || (await post([...this.own, ...this.others, HERE], "invitations", { user: this.user })).token;
     };
-    const client = new Client(url, { token, positions: kept, WebSocket: this.cable.sockets });
+    const client = new Client(url, { token, positions: kept, WebSocket: this.cable.sockets, backoffMaxMs: BACKOFF_MAX_MS });
     this.client = client;
     for (const name of TALKS) this.talks[name].attach(client.session(name));
     client.onState((change) => this.#changed(change));
@@ -113,6 +114,7 @@ export class Seat {
 
   #opened() {
     this.replica.set(replicaName(this.client.replica));
+    this.storm.isKilled.set(false);
     if (!this.#lostAt) return this.#settle();
     const away = performance.now() - this.#lostAt;
     this.#lostAt = 0;

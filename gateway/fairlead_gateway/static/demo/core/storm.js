@@ -1,5 +1,6 @@
 // What can be broken in a window. The client is told nothing of it beforehand: it finds out, and mends it.
 
+import { cell } from "../../dashboard/core/cell.js";
 import { post } from "./post.js";
 
 const MESSAGES_MS = 2500;
@@ -7,6 +8,9 @@ const MESSAGES_MS = 2500;
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export class Storm {
+  /** From the end of the replica until the client is back. */
+  isKilled = cell(false);
+
   /** @param {import("./seat.js").Seat} seat */
   constructor(seat) {
     this.seat = seat;
@@ -37,6 +41,7 @@ export class Storm {
     const name = this.seat.replica.value;
     return this.seat.trying(async () => {
       await post(this.seat.own, "kill");
+      this.isKilled.set(true);
       this.seat.tell(`${name} was killed with SIGKILL, and is started again.`);
     });
   }

@@ -19,10 +19,11 @@ export class Tasks {
   /** Hear of a task from now on. */
   async watch(id) {
     if (!id || this.all.value.some((one) => one.id === id)) return;
-    const before = this.all.value;
-    this.all.set([{ id, state: null, isStalled: false }, ...before.slice(0, KEPT - 1)]);
+    const going = this.all.value.filter((one) => one.state && !ENDED.includes(one.state.status));
+    const kept = going.slice(0, KEPT - 1);
+    for (const one of this.all.value) if (!kept.includes(one)) this.#leave(one.id);
+    this.all.set([{ id, state: null, isStalled: false }, ...kept]);
     const task = this.seat.client.task(id);
-    for (const { id: gone } of before.slice(KEPT - 1)) this.seat.client.task(gone).unwatch().catch(() => {});
     task.on("*", (message) => this.#change(id, { state: task.state, isStalled: message.type === "task_stalled" }));
     try {
       await task.watch();
@@ -32,6 +33,11 @@ export class Tasks {
       // A task that the document still names may be long over.
       if (error.code !== "not_found") this.seat.tell(error.message, "bad");
     }
+  }
+
+  #leave(id) {
+    // Whoever cannot say so is not heard by a gateway, either.
+    this.seat.client.task(id).unwatch().catch(() => {});
   }
 
   cancel(id) {

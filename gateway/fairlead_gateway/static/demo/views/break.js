@@ -17,14 +17,14 @@ export function Break({ seat }) {
   return html`
     <section class="break" aria-label="Break something">
       <div class="row">
-        <button class="small quiet" disabled=${!isUp} data-act="drop" onClick=${() => seat.storm.drop()}>Drop my connection</button>
-        <button class="small quiet" disabled=${!isUp} data-act="offline" onClick=${() => seat.storm.offline(OFFLINE_MS)}>Go offline for 5 s</button>
+        <button class="small quiet" disabled=${!isUp} data-act="drop" onClick=${() => seat.storm.drop()}>Drop connection</button>
+        <button class="small quiet" disabled=${!isUp} data-act="offline" onClick=${() => seat.storm.offline(OFFLINE_MS)}>Offline for 5 s</button>
         <button class="small quiet" disabled=${!isUp} data-act="away" onClick=${() => seat.storm.whileAway(MANY)}>
-          Send ${MANY} messages while I am away
+          ${MANY} messages while away
         </button>
         ${seat.canKill &&
         html`<button class="small danger" disabled=${!isUp} data-act="kill" title=${`kill -9 ${replica}`} onClick=${() => seat.storm.kill()}>
-          Kill this replica
+          Kill replica
         </button>`}
       </div>
       <div class="news" role="status">

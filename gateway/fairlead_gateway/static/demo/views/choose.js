@@ -13,7 +13,7 @@ export function Choose({ people }) {
   return html`
     <main class="choose">
       <h1>Who are you?</h1>
-      <p class="about">Take one here, and the other on another phone, or in another window. Each is on a replica of its own.</p>
+      <p class="about">Take one here, and the other in a second window. Each is on a replica of its own.</p>
       <ul>
         ${people.map(
           (name, at) => html`<li key=${name}>

@@ -9,10 +9,10 @@ const MOST = 40;
 
 /** What is seen on the road, and in which colour; what is not here passes unseen. */
 const SEEN = {
-  message: "said",
-  new_message: "said",
-  patch: "state",
-  task_update: "state",
+  message: "word",
+  new_message: "word",
+  patch: "change",
+  task_update: "change",
   notification: "ask",
   task_step_result: "ask",
   confirm: "ask",
@@ -45,7 +45,7 @@ function useTravel(seat, place, isRight) {
       seat.onTravel((way, frame) => {
         const kind = SEEN[frame.action ?? frame.type];
         if (!kind || CALM.matches || document.hidden) return;
-        const all = [...place.current.querySelectorAll(".rope")];
+        const all = [...place.current.querySelectorAll(".strand")];
         const [near, far] = isRight ? [all.at(-1), all.at(-2)] : [all[0], all[1]];
         const isOut = way === "out";
         // What is heard was said a moment ago: let it be seen on its way there first.
@@ -65,7 +65,7 @@ export function Road({ seats }) {
       <${Replica} seat=${left} /><${Rope} />
       <span class="stop redis"><${Drum} />Redis</span>
       <${Rope} />
-      ${right ? html`<${Other} seat=${right} place=${place} />` : html`<span class="stop replica up">other replicas</span>`}
+      ${right ? html`<${Other} seat=${right} place=${place} />` : html`<span class="stop replica up">others</span>`}
     </div>
   `;
 }
@@ -82,17 +82,19 @@ function Client({ seat }) {
 function Replica({ seat }) {
   const { state } = useCell(seat.line);
   const name = useCell(seat.replica);
-  return html`<span class=${`stop replica ${state === "open" ? "up" : "down"}`}>${name || "replica"}</span>`;
+  const isKilled = useCell(seat.storm.isKilled);
+  const how = isKilled ? "killed" : state === "open" ? "up" : "";
+  return html`<span class=${`stop replica ${how}`}>${name || "replica"}</span>`;
 }
 
 function Rope({ seat }) {
-  return seat ? html`<${Tied} seat=${seat} />` : html`<span class="rope"></span>`;
+  return seat ? html`<${Tied} seat=${seat} />` : html`<span class="strand"></span>`;
 }
 
 /** Between a client and its replica; it hangs loose when the connection is lost. */
 function Tied({ seat }) {
   const { state } = useCell(seat.line);
-  return html`<span class=${`rope ${state === "open" ? "" : "loose"}`}></span>`;
+  return html`<span class=${`strand ${state === "open" ? "" : "loose"}`}></span>`;
 }
 
 const Drum = () => html`<svg viewBox="0 0 16 16" class="icon" aria-hidden="true">

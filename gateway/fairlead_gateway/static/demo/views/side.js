@@ -35,7 +35,7 @@ export function Shared({ seat }) {
   const change = (make) => seat.trying(() => seat.counter.change(make));
   const add = (step) => change((now) => ({ count: (Number.isFinite(now.count) ? now.count : 0) + step }));
   return html`
-    <${Card} title="Shared by all windows" kind="shared" tools=${html`<small data-fact="version">version ${version}</small>`}>
+    <${Card} title="Shared counter" kind="shared" tools=${html`<small data-fact="version">version ${version}</small>`}>
       <div class="counter">
         <button class="round" disabled=${!isOpen} aria-label="One less" onClick=${() => add(-1)}>−</button>
         <output key=${version} class=${colour} aria-live="polite" aria-label="Count" data-fact="count">${count}</output>

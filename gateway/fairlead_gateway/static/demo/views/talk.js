@@ -12,7 +12,7 @@ const MARKS = {
   read: ["✓✓", "read"],
   failed: ["!", "not sent"],
 };
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 export function Talks({ seat }) {
   const current = useCell(seat.current);
@@ -58,7 +58,7 @@ function Talk({ seat, talk, id }) {
   return html`
     <div class="talk" role="tabpanel" id=${id} aria-labelledby=${`${id}-tab`}>
       <ol class="said" role="log" aria-label=${`What is said in ${talk.name}`} tabindex="0" ref=${place}>
-        ${lines.length === 0 && html`<li class="empty">Nothing has been said in ${talk.name} yet.</li>`}
+        ${lines.length === 0 && html`<${Empty} talk=${talk} />`}
         ${lines.map((line, at) => html`<${Line} key=${line.key} line=${line} before=${lines[at - 1]} />`)}
       </ol>
       <${Typing} talk=${talk} />
@@ -66,6 +66,11 @@ function Talk({ seat, talk, id }) {
     </div>
   `;
 }
+
+const Empty = ({ talk }) => html`<li class="empty">
+  <p>Nothing has been said in ${talk.name} yet.</p>
+  <button class="quiet" onClick=${() => talk.say("Hello!")}>Say hello</button>
+</li>`;
 
 function Line({ line, before }) {
   if (line.kind === "event") return html`<li class="event">${line.text}</li>`;

@@ -27,7 +27,7 @@ function Task({ seat, id, state, isStalled }) {
     ? state.message ?? ""
     : isStalled
       ? "silent: whoever did it may have died"
-      : [device && `at ${device}`, total && `${done} of ${total} devices`].filter(Boolean).join(" · ");
+      : [device, total && `${done} of ${total}`].filter(Boolean).join(" · ");
   return html`
     <li class=${`task ${status} ${isStalled ? "stalled" : ""}`} data-task=${id}>
       <p class="title">

@@ -28,6 +28,7 @@ export function Window({ seat, isAlone }) {
       </header>
       <div class="inside">
         <${Talks} seat=${seat} />
+        <${Break} seat=${seat} />
         <div class="side">
           <${Crew} seat=${seat} />
           <${Shared} seat=${seat} />
@@ -37,7 +38,6 @@ export function Window({ seat, isAlone }) {
         <${Questions} seat=${seat} />
         <${Notices} seat=${seat} />
       </div>
-      <${Break} seat=${seat} />
       <${Frames} seat=${seat} />
     </section>
   `;
