@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -40,17 +40,18 @@ def page_routes() -> list[BaseRoute]:
 def client_routes() -> list[BaseRoute]:
     """The JavaScript client; nobody needs a token for it, and pages of every origin may import it."""
     headers = page_headers() | {"access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin"}
-    files = [path for path in sorted((FOLDER / CLIENT).rglob("*")) if path.suffix in SERVED]
-    return [_file(path, f"/static/{path.relative_to(FOLDER / CLIENT).as_posix()}", headers) for path in files]
+    files = Files(FOLDER / CLIENT, headers)
+    found = [path for path in sorted((FOLDER / CLIENT).rglob("*")) if path.suffix in SERVED]
+    return [_file(files, path.relative_to(FOLDER / CLIENT).as_posix(), SERVED[path.suffix]) for path in found]
 
 
-def _file(path: Path, url: str, headers: Mapping[str, str]) -> BaseRoute:
+def _file(files: Files, name: str, media_type: str) -> BaseRoute:
     async def file(request: Request) -> Response:
-        answer = FileResponse(path, headers=headers, media_type=SERVED[path.suffix], stat_result=path.stat())
-        is_known = request.headers.get("if-none-match") == answer.headers["etag"]
-        return Response(status_code=304, headers={**headers, "etag": answer.headers["etag"]}) if is_known else answer
+        answer = await files.get_response(name, request.scope)
+        answer.headers["content-type"] = f"{media_type}; charset=utf-8"
+        return answer
 
-    return Route(url, file, methods=["GET"])
+    return Route(f"/static/{name}", file, methods=["GET"])
 
 
 def _page(name: str) -> Answer:

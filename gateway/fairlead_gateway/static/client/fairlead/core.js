@@ -170,16 +170,17 @@ export class Core {
     if (frame.requires_ack && this.acks.knows(frame)) return;
     if (frame.requires_ack) this.acks.begun(frame);
     if (this.mirrors.get(frame.channel)?.hear(frame) === false) return;
-    this.questions.hear(frame);
+    const isShown = this.questions.hear(frame);
     const told = this.messages.tell([frame.type, "*"], frame);
     if (!frame.requires_ack || !this.#options.autoAck) return;
-    if ((await Promise.all(told)).every(Boolean)) this.acks.done(frame);
+    if ((isShown || told.length) && (await Promise.all(told)).every(Boolean)) this.acks.done(frame);
     else this.acks.failed(frame);
   }
 
   /** @param {"in" | "out"} way @param {any} frame */
   #seen(way, frame) {
-    if (this.notices.has("frame")) this.notices.tell(["frame"], way, frame.token ? { ...frame, token: "…" } : frame);
+    const { token: _, ...shown } = frame;
+    if (this.notices.has("frame")) this.notices.tell(["frame"], way, "token" in frame ? shown : frame);
   }
 
   // -- what follows from replies ---------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /** Who hears what: functions of the application, of which none can disturb another (M1). */
 export class Ears {
-  /** @type {Map<string, Set<Function>>} */
+  /** @type {Map<string, Set<{ ear: Function, wants: (told: any) => boolean }>>} */
   #ears = new Map();
   #report;
 
@@ -9,9 +9,14 @@ export class Ears {
     this.#report = report;
   }
 
-  /** @param {string} type @param {Function} ear @returns {() => void} what ends it */
-  on(type, ear) {
-    const own = (/** @type {any[]} */ ...told) => ear(...told); // the same function may be given twice
+  /**
+   * @param {string} type
+   * @param {Function} ear
+   * @param {(told: any) => boolean} [wants] whether it is for this one
+   * @returns {() => void} what ends it
+   */
+  on(type, ear, wants = () => true) {
+    const own = { ear, wants }; // the same function may be given twice
     const ears = this.#ears.get(type) ?? new Set();
     this.#ears.set(type, ears.add(own));
     return () => {
@@ -27,7 +32,8 @@ export class Ears {
 
   /** Call those of *types*, in order. @param {string[]} types @param {any[]} told @returns {Promise<boolean>[]} whether each went well */
   tell(types, ...told) {
-    return types.flatMap((type) => [...(this.#ears.get(type) ?? [])]).map((ear) => this.#call(ear, told));
+    const ears = types.flatMap((type) => [...(this.#ears.get(type) ?? [])]);
+    return ears.filter(({ wants }) => wants(told[0])).map(({ ear }) => this.#call(ear, told));
   }
 
   /** @param {Function} ear @param {any[]} told */

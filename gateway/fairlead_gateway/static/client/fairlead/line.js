@@ -6,6 +6,7 @@ import { Wire } from "./wire.js";
 
 const STEADY_MS = 5000; // open for so long, it counts as a success
 const HURRY_MS = 3000;
+const OFFLINE_MS = 20_000; // what the system says is not believed for longer
 
 /**
  * What a line tells its owner, and asks it.
@@ -42,8 +43,7 @@ export class Line {
   #pulse = null;
   /** @type {any} */
   #timer;
-  /** @type {{ promise: Promise<void>, resolve(): void, reject(error: Error): void } | null} */
-  #opening = null;
+  #opening = resolvers();
   /** @type {(() => void)[]} */
   #unlisten = [];
 
@@ -62,7 +62,7 @@ export class Line {
 
   /** @returns {Promise<void>} */
   connect() {
-    if (!this.#opening || this.state === "stopped") {
+    if (this.state === "idle" || this.state === "stopped") {
       this.#opening = resolvers();
       this.#tries = this.#refusals = this.#openedAt = 0;
       this.#unlisten = listen(() => this.check());
@@ -158,7 +158,7 @@ export class Line {
     this.#change("open");
     if (turn !== this.#turn) return;
     this.#owner.settled(greeting);
-    this.#opening?.resolve();
+    this.#opening.resolve();
   }
 
   /** @param {any} frame */
@@ -210,14 +210,14 @@ export class Line {
   #wait(ms, code, word, text) {
     clearTimeout(this.#timer);
     this.#waitsSince = Date.now();
-    const wait = isOffline() ? Math.max(ms, this.#options.backoffMaxMs) : ms;
+    const wait = isOffline() ? Math.max(ms, OFFLINE_MS) : ms;
     this.#timer = setTimeout(() => this.#due(), wait);
     this.#owner.lost();
     this.#change("waiting", code, word, text, wait);
   }
 
   #due() {
-    const left = isOffline() ? this.#waitsSince + this.#options.backoffMaxMs - Date.now() : 0;
+    const left = isOffline() ? this.#waitsSince + OFFLINE_MS - Date.now() : 0;
     if (left > 0) this.#timer = setTimeout(() => this.#due(), timer(left));
     else this.#try();
   }
@@ -229,7 +229,7 @@ export class Line {
     for (const end of this.#unlisten.splice(0)) end();
     this.state = "stopped";
     this.#owner.stopped(new FairleadError("closed", `the client has stopped: ${text || word}`, { code, word }));
-    this.#opening?.reject(new FairleadError(word, text || word, { code }));
+    this.#opening.reject(new FairleadError(word, text || word, { code }));
     this.#change("stopped", code, word, text);
   }
 
@@ -258,6 +258,7 @@ function hear(target, type, ear) {
   return () => target?.removeEventListener?.(type, ear);
 }
 
+/** @returns {{ promise: Promise<void>, resolve(): void, reject(error: Error): void }} */
 function resolvers() {
   /** @type {any} */
   const made = {};

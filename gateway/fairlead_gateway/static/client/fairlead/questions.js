@@ -2,12 +2,15 @@ import { asError } from "./ears.js";
 import { FairleadError } from "./errors.js";
 
 /** @import { Answer, Closed, Question, QuestionHandler } from "../fairlead.js" */
-/** @typedef {{ question: Question, closing: AbortController, isAnswered: boolean }} Open */
+/** @typedef {{ question: Question, shown: Set<AbortController>, isAnswered: boolean }} Open one for each handler it was shown by */
 
 const REMEMBERED = 200;
 
-/** What an answer came to that leaves the question open: it may be answered again. */
-const STILL_OPEN = new Set(["invalid"]);
+/** What an answer comes to that counts. */
+const COUNTS = new Set(["accepted", "duplicate"]);
+
+/** What leaves the question open. */
+const INVALID = "invalid";
 
 /** Questions to this user: each shown once, until it has an answer or is over (Q). */
 export class Questions {
@@ -33,14 +36,15 @@ export class Questions {
     return () => void this.#handlers.delete(own);
   }
 
-  /** @param {any} frame */
+  /** Whether somebody was shown *frame*. @param {any} frame */
   hear(frame) {
     const id = frame.callback_id;
     if (frame.type === "confirm_closed") this.#close(id, { status: frame.status, by: frame.by, at: frame.at });
-    if (frame.type !== "task_step_result" || !id || this.#open.has(id) || this.#over.has(id)) return;
-    const open = { question: questionIn(frame, () => this.#core.now()), closing: new AbortController(), isAnswered: false };
+    if (frame.type !== "task_step_result" || !id || this.#open.has(id) || this.#over.has(id)) return false;
+    const open = { question: questionIn(frame, () => this.#core.now()), shown: new Set(), isAnswered: false };
     this.#open.set(id, open);
     for (const handler of [...this.#handlers]) this.#show(open, handler);
+    return this.#handlers.size > 0;
   }
 
   /** Take back what was closed while the connection was lost (Q3). */
@@ -50,7 +54,7 @@ export class Questions {
     try {
       const { confirms } = await this.#core.ask("list_confirms", {}, { repeatable: false });
       const open = new Set(confirms.map((/** @type {any} */ frame) => frame.callback_id));
-      for (const id of shown) if (!open.has(id)) this.#close(id, { status: "unknown" });
+      for (const id of shown) if (!open.has(id)) this.#close(id, { status: "closed" });
       for (const frame of confirms) this.hear(frame);
     } catch (/** @type {any} */ error) {
       if (error.code !== "disconnected" && error.code !== "closed") this.#core.report(error);
@@ -58,26 +62,30 @@ export class Questions {
   }
 
   /** @param {Open} open @param {QuestionHandler} handler */
-  async #show({ question, closing }, handler) {
+  async #show(open, handler) {
+    const closing = new AbortController();
+    open.shown.add(closing);
     try {
-      const said = await handler(question, closing.signal);
-      if (said !== undefined && said !== null) await this.#answer(question, typeof said === "boolean" ? { proceed: said } : said);
+      const said = await handler(open.question, closing.signal);
+      if (closing.signal.aborted || said === undefined || said === null) return;
+      await this.#answer(open, closing, typeof said === "boolean" ? { proceed: said } : said);
     } catch (error) {
       if (!closing.signal.aborted) this.#core.report(asError(error));
     }
   }
 
-  /** @param {Question} question @param {Answer} answer */
-  async #answer({ callbackId: id, remainingMs }, answer) {
-    const open = this.#open.get(id);
-    if (!open || open.isAnswered) return;
+  /** @param {Open} open @param {AbortController} closing of the handler that said it @param {Answer} answer */
+  async #answer(open, closing, answer) {
+    if (open.isAnswered) return;
     open.isAnswered = true;
+    const { callbackId: id, remainingMs } = open.question;
     try {
       // It counts until the question ends, however long the connection is lost.
       const patience = { timeoutMs: Math.max(remainingMs(), 1000) };
       const ack = await this.#core.ask("confirm", { ...answer, callback_id: id }, patience);
-      if (STILL_OPEN.has(ack.status)) throw new FairleadError(ack.status, "this is not what was asked for", ack);
-      this.#close(id, { status: ack.status, by: ack.answer?.by, at: ack.answer?.at });
+      if (COUNTS.has(ack.status)) open.shown.delete(closing);
+      else this.#core.report(new FairleadError(ack.status, "this answer does not count", ack));
+      if (ack.status !== INVALID) this.#close(id, { status: ack.status, by: ack.answer?.by, at: ack.answer?.at });
     } finally {
       open.isAnswered = false;
     }
@@ -89,7 +97,7 @@ export class Questions {
     this.#open.delete(id);
     this.#over.add(id);
     if (this.#over.size > REMEMBERED) this.#over.delete(/** @type {string} */ (this.#over.values().next().value));
-    open?.closing.abort(closed);
+    for (const closing of open?.shown ?? []) closing.abort(closed);
   }
 }
 
@@ -97,6 +105,7 @@ export class Questions {
 function questionIn(frame, now) {
   const { confirm = {} } = frame;
   const expiresAt = new Date(confirm.expires_at);
+  const leftMs = expiresAt.getTime() - Date.parse(confirm.server_time) || Infinity; // when it was shown
   return {
     callbackId: frame.callback_id,
     taskId: frame.task_id ?? "",
@@ -109,7 +118,7 @@ function questionIn(frame, now) {
     feedback: confirm.feedback ?? "optional",
     onTimeout: confirm.on_timeout ?? "",
     expiresAt,
-    remainingMs: () => Math.max(0, expiresAt.getTime() - now()),
+    remainingMs: () => Math.max(0, Math.min(leftMs, expiresAt.getTime() - now())),
     frame,
   };
 }

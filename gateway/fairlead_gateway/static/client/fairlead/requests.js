@@ -42,7 +42,7 @@ export class Requests {
     if (this.#waiting.size >= MAX_WAITING) return refusal("too_many", `${MAX_WAITING} requests wait already`);
     if (signal?.aborted) return refusal("aborted", "it was given up before it was asked");
     const id = `${this.#name}.${++this.#count}`;
-    const frame = { action, id, ...fields, ...{ id } };
+    const frame = { ...fields, action, id };
     if (MARKS[action]) frame[MARKS[action]] ??= id;
     return new Promise((resolve, reject) => {
       const end = () => {

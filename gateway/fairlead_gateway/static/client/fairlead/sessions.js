@@ -57,8 +57,7 @@ export class Session {
 
   /** @param {string} type @param {(message: Message) => void} handler */
   on(type, handler) {
-    const isOurs = (/** @type {Message} */ frame) => frame.channel === this.channel || frame.session_id === this.id;
-    return this.#core.messages.on(type, (/** @type {Message} */ frame) => isOurs(frame) && handler(frame));
+    return this.#core.messages.on(type, handler, (frame) => frame.channel === this.channel || frame.session_id === this.id);
   }
 }
 

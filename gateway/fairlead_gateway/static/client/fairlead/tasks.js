@@ -36,7 +36,7 @@ export class Task {
 
   /** @param {"task_update" | "task_stalled" | "task_cancelled" | "*"} type @param {(message: Message) => void} handler */
   on(type, handler) {
-    return this.#core.messages.on(type, (/** @type {Message} */ frame) => frame.channel === this.channel && handler(frame));
+    return this.#core.messages.on(type, handler, (frame) => frame.channel === this.channel);
   }
 
   /** Whether *frame* is news (C3). @param {Message} frame */
