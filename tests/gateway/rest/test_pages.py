@@ -60,7 +60,7 @@ def test_what_a_module_imports_is_there(path: Path) -> None:
 def test_nothing_else_is_served(client: TestClient) -> None:
     paths = (
         "/static/",
-        "/static/dev/index.html",
+        "/static/demo/index.html",
         "/static/../rest/pages.py",
         f"/static/{VENDORED}/",
         "/static/dashboard/",

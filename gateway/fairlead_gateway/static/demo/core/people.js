@@ -2,7 +2,7 @@
 
 import { cell } from "../../dashboard/core/cell.js";
 
-const LOOK_AGAIN_MS = 8000;
+const LOOK_AGAIN_MS = 4000;
 
 /** @typedef {{ name: string, isHere: boolean, connections: number, leftAt: number }} Person */
 
@@ -10,15 +10,16 @@ export class People {
   /** @type {import("../../dashboard/core/cell.js").Cell<Person[]>} */
   all = cell([]);
 
-  #again = 0;
-
   constructor(me) {
     this.me = me;
   }
 
-  /** @param {import("../../client/fairlead.js").Session} session */
-  attach(session) {
-    this.session = session;
+  /** @param {import("../../client/fairlead.js").Client} client @param {string} session */
+  attach(client, session) {
+    this.session = client.session(session);
+    const look = () => client.state === "open" && document.visibilityState === "visible" && this.refresh();
+    // Nobody is told of whoever is back in time; a window that has just come has not seen them before.
+    setInterval(look, LOOK_AGAIN_MS);
   }
 
   /** Names of those who are there. */
@@ -31,9 +32,6 @@ export class People {
     const members = await this.session?.members().catch(() => null);
     if (!members) return;
     const there = members.map((one) => ({ name: one.user_id, isHere: true, connections: one.connections, leftAt: 0 }));
-    clearTimeout(this.#again);
-    // Of a replica that was killed nobody says that its connections are gone, before they are swept.
-    if (there.some((one) => one.connections > 1)) this.#again = setTimeout(() => this.refresh(), LOOK_AGAIN_MS);
     const names = new Set(there.map((one) => one.name));
     this.#set([...there, ...this.all.value.filter((one) => !names.has(one.name))]);
   }

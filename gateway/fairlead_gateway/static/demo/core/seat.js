@@ -136,7 +136,7 @@ export class Seat {
   }
 
   async #settle() {
-    this.people.attach(this.client.session(TALKS[0]));
+    this.people.attach(this.client, TALKS[0]);
     try {
       await Promise.all([...TALKS.map((name) => this.client.session(name).join()), this.counter.open()]);
       await this.people.refresh();
