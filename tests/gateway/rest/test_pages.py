@@ -10,16 +10,22 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fairlead_gateway.rest.headers import page_headers
-from fairlead_gateway.rest.pages import FOLDER, PAGES, VENDORED, page_routes
+from fairlead_gateway.rest.pages import CLIENT, FOLDER, PAGES, SERVED, VENDORED, client_routes, page_routes
 
-FILES = [path for folder in (*PAGES, "demo") for path in sorted((FOLDER / folder).rglob("*")) if path.is_file()]
+SUFFIXES = (".js", ".css", ".html", ".svg")
+FILES = [
+    path
+    for folder in (*PAGES, CLIENT, "demo")
+    for path in sorted((FOLDER / folder).rglob("*"))
+    if path.suffix in SUFFIXES
+]
 LINKS = re.compile(r"""(?:src|href)=["']([^"'#$]+)["']""")
 IMPORTS = re.compile(r'(?:\bfrom|^import) "(\.[^"]+)"', re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def client() -> TestClient:
-    return TestClient(Starlette(routes=page_routes()))
+    return TestClient(Starlette(routes=[*page_routes(), *client_routes()]))
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -57,6 +63,23 @@ def test_what_a_module_imports_is_there(path: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in sorted((FOLDER / CLIENT).rglob("*")) if path.suffix in SERVED], ids=lambda path: path.name
+)
+def test_pages_of_every_origin_may_load_the_client(client: TestClient, path: Path) -> None:
+    url = f"/static/{path.relative_to(FOLDER / CLIENT).as_posix()}"
+    answer = client.get(url, headers={"origin": "https://shop.example"})
+
+    assert answer.content == path.read_bytes()
+    assert answer.headers["content-type"] == f"{SERVED[path.suffix]}; charset=utf-8"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-cache"
+    assert client.get(url, headers={"if-none-match": answer.headers["etag"]}).status_code == 304
+    assert client.post(url).status_code == 405
+
+
 def test_nothing_else_is_served(client: TestClient) -> None:
     paths = (
         "/static/",
@@ -64,6 +87,10 @@ def test_nothing_else_is_served(client: TestClient) -> None:
         "/static/../rest/pages.py",
         f"/static/{VENDORED}/",
         "/static/dashboard/",
+        "/static/fairlead/",
+        "/static/package.json",
+        "/static/README.md",
+        f"/static/{CLIENT}/fairlead.js",
     )
 
     assert {client.get(path).status_code for path in paths} == {404}

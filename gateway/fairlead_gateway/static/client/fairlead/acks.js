@@ -13,7 +13,7 @@ export class Acks {
   #say;
   #after;
 
-  /** @param {(channel: string, ids: string[]) => void} say @param {(ms: number, then: () => void) => void} after */
+  /** @param {(channel: string, ids: string[]) => void} say @param {import("./types.d.ts").After} after */
   constructor(say, after) {
     this.#say = say;
     this.#after = after;

@@ -1,8 +1,14 @@
 /** @import { Position, Positions, Recovery } from "../fairlead.js" */
-/** @typedef {(action: string, fields: object, options?: object) => Promise<any>} Ask */
+/** @import { After, Ask, Frame } from "./types.d.ts" */
 
 const MAX_IN_CONNECT = 100;
 const RETRY_MS = 1000;
+
+/** What a reply means for the channels. @type {{ [action: string]: "sit" | "leave" }} */
+const SEATING = {
+  ...{ subscribe: "sit", join_session: "sit", subscribe_task: "sit" },
+  ...{ unsubscribe: "leave", leave_session: "leave", unsubscribe_task: "leave" },
+};
 
 /** Which channels are heard, and how far (P, C1). */
 export class Channels {
@@ -20,7 +26,7 @@ export class Channels {
    * @param {Positions} positions
    * @param {Ask} ask
    * @param {(recovery: Recovery) => void} tell
-   * @param {(ms: number, then: () => void) => void} after
+   * @param {After} after
    */
   constructor(positions, ask, tell, after) {
     for (const [channel, position] of Object.entries(positions)) this.#positions.set(channel, { ...position });
@@ -43,13 +49,28 @@ export class Channels {
     for (const channel of this.#names.slice(MAX_IN_CONNECT)) this.#fill(channel);
   }
 
-  /** A channel was asked for, and stays so. @param {string} channel */
-  keep(channel) {
-    this.#asked.add(channel);
+  /** What follows from a reply; at once, since what was missed may be behind it in the same breath. @param {Frame} asked @param {Frame} reply */
+  answered(asked, reply) {
+    const { action } = asked;
+    if (SEATING[action] === "sit") {
+      for (const [channel, told] of Object.entries(reply.channels ?? {})) {
+        this.#asked.add(channel);
+        this.stand(channel, told);
+      }
+    } else if (SEATING[action] === "leave") {
+      this.leaveAll(asked);
+    } else if (action === "refresh") {
+      for (const channel of reply.removed ?? []) this.stand(channel, { recovered: false, code: "forbidden" });
+    }
+  }
+
+  /** Leave the channels that a request names. @param {Frame} fields */
+  leaveAll({ channels, session_id: session, task_id: task }) {
+    for (const channel of channels ?? [session === undefined ? `task:${task}` : `session:${session}`]) this.#leave(channel);
   }
 
   /** @param {string} channel */
-  leave(channel) {
+  #leave(channel) {
     this.#asked.delete(channel);
     this.#positions.delete(channel);
     this.#holes.delete(channel);
@@ -61,14 +82,14 @@ export class Channels {
     this.#holes.delete(channel);
     const goesOn = position && (recovered ?? position.epoch === epoch);
     const missed = goesOn ? Math.max(0, offset - position.offset) : 0;
-    if (code) this.leave(channel);
+    if (code) this.#leave(channel);
     else if (goesOn) position.epoch = epoch;
     else if (epoch) this.#positions.set(channel, { offset, epoch });
     if (recovered === undefined) return;
     this.#tell({ channel, recovered, missed: recovered ? missed : 0, ...(code && { code }) });
   }
 
-  /** `epoch_changed` (P4). @param {any} frame */
+  /** `epoch_changed` (P4). @param {Frame} frame */
   turn({ channel, offset, epoch, recovered }) {
     const position = this.#positions.get(channel);
     if (position && recovered) position.epoch = epoch;
@@ -76,7 +97,7 @@ export class Channels {
     this.#tell({ channel, recovered, missed: 0 });
   }
 
-  /** Whether *frame* is to be shown: the offset check (P1, P2, P3). @param {any} frame */
+  /** Whether *frame* is to be shown: the offset check (P1, P2, P3). @param {Frame} frame */
   takes({ type, channel, offset, id }) {
     if (!channel || !offset) return type !== "skipped";
     const position = this.#positions.get(channel);

@@ -1,33 +1,19 @@
 import { Acks } from "./acks.js";
 import { Channels } from "./channels.js";
 import { timer } from "./closes.js";
-import { Ears } from "./ears.js";
+import { Ears, asError } from "./ears.js";
 import { FairleadError } from "./errors.js";
 import { Line } from "./line.js";
 import { Questions } from "./questions.js";
+import { Renewal } from "./renewal.js";
 import { Requests } from "./requests.js";
 import { Tokens } from "./tokens.js";
 
-/** @import { RequestOptions } from "../fairlead.js" */
-
-const NEVER_ASK_SOONER_MS = 1000;
+/** @import { Recovery, RequestOptions } from "../fairlead.js" */
+/** @import { Frame, Given, Mirror } from "./types.d.ts" */
 
 /** Frames that answer something, where they have a `ref`. */
 const ANSWERS = new Set(["reply", "error", "pong", "confirm_ack"]);
-
-/** What a reply means for the channels. @type {{ [action: string]: "sit" | "leave" }} */
-const SEATING = {
-  ...{ subscribe: "sit", join_session: "sit", subscribe_task: "sit" },
-  ...{ unsubscribe: "leave", leave_session: "leave", unsubscribe_task: "leave" },
-};
-
-/**
- * What keeps up with a channel.
- * @typedef {object} Mirror
- * @property {(frame: any) => boolean} hear false for what is not to be shown
- * @property {(recovery: import("../fairlead.js").Recovery) => void} [recovered]
- * @property {(error: Error) => void} [stopped]
- */
 
 /** What a client is made of: every frame passes here, inwards and outwards. */
 export class Core {
@@ -42,15 +28,12 @@ export class Core {
   #timers = new Set();
   /** @type {Error | undefined} */
   #end;
-  /** @type {any} */
-  #renewal;
 
-  /** @param {URL} url @param {import("./options.js").Given} options */
+  /** @param {URL} url @param {Given} options */
   constructor(url, options) {
     this.#options = options;
     const report = (/** @type {Error} */ error) => this.report(error);
-    const after = (/** @type {number} */ ms, /** @type {() => void} */ then) => this.after(ms, then);
-    const ask = (/** @type {string} */ action, /** @type {object} */ fields, rest = {}) => this.ask(action, fields, rest);
+    const after = this.after.bind(this);
     this.errors = new Ears((error) => console.error(error));
     this.messages = new Ears(report);
     this.notices = new Ears(report);
@@ -70,11 +53,12 @@ export class Core {
     this.requests = new Requests(
       options.replyTimeoutMs,
       (frame) => this.line.send(frame),
-      (action, asked, reply) => this.#answered(action, asked, reply),
+      (asked, reply) => this.channels.answered(asked, reply),
     );
-    this.channels = new Channels(options.positions ?? {}, ask, (recovery) => this.#recovered(recovery), after);
+    this.channels = new Channels(options.positions ?? {}, this.ask.bind(this), (recovery) => this.#recovered(recovery), after);
     this.acks = new Acks((channel, ids) => this.#acknowledge(channel, ids), after);
     this.questions = new Questions(this);
+    this.renewal = new Renewal(this);
   }
 
   /** Milliseconds since 1970 by the gateway's clock (O5). */
@@ -105,6 +89,11 @@ export class Core {
     else console.error(error);
   }
 
+  /** Report what went wrong by the way, unless it is that the connection has ended. @param {any} error */
+  grumble(error) {
+    if (error.code !== "disconnected" && error.code !== "closed") this.report(asError(error));
+  }
+
   // -- what the line tells -------------------------------------------------------------------------
 
   #hello() {
@@ -114,7 +103,7 @@ export class Core {
     return { ...(deviceId && { device_id: deviceId }), recover };
   }
 
-  /** @param {any} greeting */
+  /** @param {Frame} greeting */
   #greeted(greeting) {
     this.connectionId = greeting.connection_id ?? "";
     this.userId = greeting.user_id ?? "";
@@ -125,14 +114,14 @@ export class Core {
     this.questions.comeBack();
   }
 
-  /** @param {any} greeting */
+  /** @param {Frame} greeting */
   #settled(greeting) {
     for (const [channel, told] of Object.entries(greeting.channels ?? {})) this.channels.stand(channel, told);
-    this.#renewInTime();
+    this.renewal.plan();
   }
 
   #lost() {
-    clearTimeout(this.#renewal);
+    this.renewal.stop();
     this.channels.lost();
     this.requests.lost();
   }
@@ -140,7 +129,7 @@ export class Core {
   /** @param {FairleadError} error */
   #stopped(error) {
     this.#end = error;
-    clearTimeout(this.#renewal);
+    this.renewal.stop();
     for (const end of [...this.#timers]) end();
     this.channels.lost();
     this.acks.forget();
@@ -148,7 +137,7 @@ export class Core {
     for (const mirror of this.mirrors.values()) mirror.stopped?.(error);
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #heard(frame) {
     const { type } = frame;
     // What comes late is a message of the user's own channel.
@@ -158,13 +147,13 @@ export class Core {
     else if (frame.requires_ack) this.acks.knows(frame);
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #settle(frame) {
     if (frame.ref) this.requests.settle(frame);
     else if (frame.type === "error") this.report(new FairleadError(frame.code, frame.message, frame.detail));
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   async #deliver(frame) {
     if (frame.late && this.requests.settle(frame)) return;
     if (frame.requires_ack && this.acks.knows(frame)) return;
@@ -177,37 +166,24 @@ export class Core {
     else this.acks.failed(frame);
   }
 
-  /** @param {"in" | "out"} way @param {any} frame */
+  /** @param {"in" | "out"} way @param {Frame} frame */
   #seen(way, frame) {
     const { token: _, ...shown } = frame;
     if (this.notices.has("frame")) this.notices.tell(["frame"], way, "token" in frame ? shown : frame);
   }
 
-  // -- what follows from replies ---------------------------------------------------------------------
-
-  /** At once, since what was missed may be behind it in the same breath. @param {string} action @param {any} asked @param {any} reply */
-  #answered(action, asked, reply) {
-    if (SEATING[action] === "sit") {
-      for (const [channel, told] of Object.entries(reply.channels ?? {})) {
-        this.channels.keep(channel);
-        this.channels.stand(channel, told);
-      }
-    } else if (SEATING[action] === "leave") {
-      for (const channel of channelsOf(asked)) this.channels.leave(channel);
-    } else if (action === "refresh") {
-      for (const channel of reply.removed ?? []) this.channels.stand(channel, { recovered: false, code: "forbidden" });
-    }
-  }
-
   /** Hear channels no more. @param {string} action @param {any} fields */
   async leave(action, fields) {
-    for (const channel of channelsOf(fields)) this.channels.leave(channel);
+    this.channels.leaveAll(fields);
     const { state } = this.line;
     // Elsewhere it is enough not to ask for them again.
-    if (state === "open" || state === "connecting") await this.ask(action, fields);
+    if (state !== "open" && state !== "connecting") return;
+    await this.ask(action, fields).catch((error) => {
+      if (error.code !== "closed") throw error;
+    });
   }
 
-  /** @param {import("../fairlead.js").Recovery} recovery */
+  /** @param {Recovery} recovery */
   #recovered(recovery) {
     this.notices.tell(["recovered"], recovery);
     this.mirrors.get(recovery.channel)?.recovered?.(recovery);
@@ -216,34 +192,6 @@ export class Core {
   /** @param {string} channel @param {string[]} ids */
   #acknowledge(channel, ids) {
     const asked = this.ask("ack", { message_ids: ids, ...(channel && { channel }) });
-    asked.catch((error) => error.code === "closed" || this.report(error)); // they come again
-  }
-
-  // -- a token in time (T1) ----------------------------------------------------------------------------
-
-  /** @param {string} [end] */
-  #renewInTime(end) {
-    clearTimeout(this.#renewal);
-    const ms = this.tokens.due(end ? Date.parse(end) : undefined) - this.now();
-    if (this.tokens.isFixed || !(ms < Infinity)) return;
-    this.#renewal = setTimeout(
-      () => (ms > timer(ms) ? this.#renewInTime(end) : this.#renew()),
-      Math.max(timer(ms), NEVER_ASK_SOONER_MS),
-    );
-  }
-
-  async #renew() {
-    try {
-      const token = await this.tokens.ask("expires", this.now());
-      if (!token || this.line.state !== "open") return;
-      const { expires_at: end } = await this.ask("refresh", { token }, { repeatable: false });
-      if (this.line.state === "open") this.#renewInTime(end);
-    } catch (error) {
-      this.report(/** @type {Error} */ (error)); // 4401 will tell (T2)
-    }
+    asked.catch((error) => this.grumble(error)); // they come again
   }
 }
-
-/** The channels that a request names. @param {any} fields @returns {string[]} */
-const channelsOf = ({ channels, session_id: session, task_id: task }) =>
-  channels ?? (session === undefined ? [`task:${task}`] : [`session:${session}`]);

@@ -5,6 +5,7 @@ import { apply, checked } from "./patches.js";
 
 const SNAPSHOT_MS = 500;
 const RETRY_MS = 1000;
+const FINAL = new Set(["closed", "forbidden", "not_found"]); // asking again is no use
 const MAX_KEPT = 1000;
 
 /** A mirror of a named document that everybody changes (I). */
@@ -29,7 +30,11 @@ export class Instance {
     this.#ears = new Ears((error) => core.report(error));
     this.name = name;
     this.channel = `instance:${name}`;
-    core.mirrors.set(this.channel, this);
+    core.mirrors.set(this.channel, {
+      hear: (frame) => this.#hear(frame),
+      recovered: (recovery) => this.#recovered(recovery),
+      stopped: (error) => this.#failed(error),
+    });
   }
 
   /** @returns {Promise<void>} */
@@ -65,26 +70,22 @@ export class Instance {
     return this.#ears.on("change", handler);
   }
 
+  // -- following -----------------------------------------------------------------------------------
+
   /** @param {any} frame */
-  hear(frame) {
+  #hear(frame) {
     if (this.#opening && frame.type === "snapshot") this.#take(frame);
     if (this.#opening && frame.type === "patch") this.#follow(frame);
     return true;
   }
 
   /** @param {Recovery} recovery */
-  recovered({ recovered }) {
+  #recovered({ recovered, code }) {
     if (!recovered) this.#isWhole = false;
+    if (code) this.#opening = null; // not ours to hear any more
     // Mostly it follows by itself.
     if (this.#opening && !this.#isWhole) this.#core.after(recovered ? 0 : SNAPSHOT_MS, () => this.#isWhole || this.#load());
   }
-
-  /** @param {Error} error */
-  stopped(error) {
-    this.#failed(error);
-  }
-
-  // -- following -----------------------------------------------------------------------------------
 
   async #open() {
     const here = new Promise((resolve, reject) => {
@@ -153,9 +154,9 @@ export class Instance {
       const state = await this.#core.ask("get_state", { channel: this.channel });
       if (this.#opening) this.#take(state);
     } catch (/** @type {any} */ error) {
-      if (error.code === "closed" || !this.#opening) return;
+      if (FINAL.has(error.code)) return this.#failed(error);
       this.#core.report(error);
-      this.#core.after(RETRY_MS, () => this.#opening && !this.#isWhole && this.#load());
+      this.#core.after(RETRY_MS * (1 + Math.random()), () => this.#opening && !this.#isWhole && this.#load());
     } finally {
       this.#isLoading = false;
     }

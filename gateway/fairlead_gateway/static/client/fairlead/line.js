@@ -2,35 +2,23 @@ import { backoff, deed, delay, timer, wording } from "./closes.js";
 import { asError } from "./ears.js";
 import { FairleadError } from "./errors.js";
 import { Pulse } from "./pulse.js";
+import { isOffline, listen } from "./system.js";
 import { Wire } from "./wire.js";
+
+/** @import { State } from "../fairlead.js" */
+/** @import { Frame, Given, Owner } from "./types.d.ts" */
 
 const STEADY_MS = 5000; // open for so long, it counts as a success
 const HURRY_MS = 3000;
 const OFFLINE_MS = 20_000; // what the system says is not believed for longer
 
-/**
- * What a line tells its owner, and asks it.
- * @typedef {object} Owner
- * @property {() => object | null} hello fields of `connect`; null where there is nothing to come back to (O3)
- * @property {(greeting: any) => void} greeted before it is told that the line is open
- * @property {(greeting: any) => void} settled after that
- * @property {(frame: any) => void} heard
- * @property {() => void} lost what was said may not have been heard
- * @property {(error: FairleadError) => void} stopped
- * @property {(change: import("../fairlead.js").StateChange) => void} changed
- * @property {(way: "in" | "out", frame: any) => void} seen
- * @property {(error: Error) => void} failed
- * @property {() => number} now by the gateway's clock
- */
-
 /** The connection over all its sockets: when to try, with what, and when it is over (S, O, R, H). */
 export class Line {
-  /** @type {import("../fairlead.js").State} */
+  /** @type {State} */
   state = "idle";
   #url;
   #options;
   #tokens;
-  /** @type {Owner} */
   #owner;
   #turn = {}; // of this try; what an earlier one still brings is not for us
   #tries = 0;
@@ -47,12 +35,7 @@ export class Line {
   /** @type {(() => void)[]} */
   #unlisten = [];
 
-  /**
-   * @param {URL} url
-   * @param {import("./options.js").Given} options
-   * @param {import("./tokens.js").Tokens} tokens
-   * @param {Owner} owner
-   */
+  /** @param {URL} url @param {Given} options @param {import("./tokens.js").Tokens} tokens @param {Owner} owner */
   constructor(url, options, tokens, owner) {
     this.#url = url;
     this.#options = options;
@@ -83,7 +66,7 @@ export class Line {
     else if (this.state === "waiting" && !isOffline()) this.#try();
   }
 
-  /** Say it if the line is open. @param {any} frame */
+  /** Say it if the line is open. @param {Frame} frame */
   send(frame) {
     if (this.state !== "open") return false;
     this.#say(frame);
@@ -129,10 +112,10 @@ export class Line {
       return this.#stop(0, "bad_request", asError(error).message); // no address, or a token that no header can hold
     }
     const { openTimeoutMs } = this.#options;
-    this.#timer = setTimeout(() => this.#drop("no_greeting", `no greeting within ${openTimeoutMs} ms`), openTimeoutMs);
+    this.#timer = setTimeout(() => this.#drop("no_greeting", `no greeting within ${openTimeoutMs} ms`), timer(openTimeoutMs));
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #heard(frame) {
     this.#owner.seen("in", frame);
     if (this.state === "open") {
@@ -143,7 +126,7 @@ export class Line {
     }
   }
 
-  /** @param {any} greeting */
+  /** @param {Frame} greeting */
   #greeted(greeting) {
     clearTimeout(this.#timer);
     const { heartbeatMs, pongTimeoutMs } = this.#options;
@@ -161,7 +144,7 @@ export class Line {
     this.#opening.resolve();
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #say(frame) {
     this.#owner.seen("out", frame);
     this.#wire?.send(frame);
@@ -233,29 +216,11 @@ export class Line {
     this.#change("stopped", code, word, text);
   }
 
-  /** @param {import("../fairlead.js").State} state */
+  /** @param {State} state */
   #change(state, code = 0, word = "", text = "", retryInMs = 0) {
     this.state = state;
     this.#owner.changed({ state, code, word, text, attempt: this.#tries, retryInMs });
   }
-}
-
-/** @returns {boolean} */
-const isOffline = () => globalThis.navigator?.onLine === false;
-
-/** Hear what may bring a connection back (R3). @param {() => void} check @returns {(() => void)[]} what ends it */
-function listen(check) {
-  const shown = () => document.visibilityState === "visible" && check();
-  return [
-    ...["online", "pageshow"].map((type) => hear(globalThis, type, check)),
-    hear(globalThis.document, "visibilitychange", shown),
-  ];
-}
-
-/** @param {any} target @param {string} type @param {() => void} ear */
-function hear(target, type, ear) {
-  target?.addEventListener?.(type, ear);
-  return () => target?.removeEventListener?.(type, ear);
 }
 
 /** @returns {{ promise: Promise<void>, resolve(): void, reject(error: Error): void }} */

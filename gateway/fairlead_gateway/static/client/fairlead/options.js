@@ -1,4 +1,5 @@
-/** @typedef {import("../fairlead.js").Options} Options */
+/** @import { Options } from "../fairlead.js" */
+/** @import { Given } from "./types.d.ts" */
 
 const DEFAULTS = {
   openTimeoutMs: 10_000,
@@ -8,8 +9,6 @@ const DEFAULTS = {
   pongTimeoutMs: 10_000,
   autoAck: true,
 };
-
-/** @typedef {Options & typeof DEFAULTS & { WebSocket: any }} Given */
 
 /** Options with what holds for those that were not given. @param {Options} options @returns {Given} */
 export function given(options) {

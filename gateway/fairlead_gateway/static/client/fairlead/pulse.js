@@ -1,3 +1,5 @@
+import { timer } from "./closes.js";
+
 /** Whether the gateway is still there (H1, H2): by the wall clock, since timers of hidden pages are late. */
 export class Pulse {
   #heardAt = Date.now();
@@ -60,6 +62,6 @@ export class Pulse {
   /** @param {number} ms @param {() => void} then */
   #wait(ms, then) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(then, ms);
+    this.#timer = setTimeout(then, timer(ms));
   }
 }

@@ -2,7 +2,7 @@ import { asError } from "./ears.js";
 import { FairleadError } from "./errors.js";
 
 /** @import { Answer, Closed, Question, QuestionHandler } from "../fairlead.js" */
-/** @typedef {{ question: Question, shown: Set<AbortController>, isAnswered: boolean }} Open one for each handler it was shown by */
+/** @import { Frame, Open } from "./types.d.ts" */
 
 const REMEMBERED = 200;
 
@@ -36,10 +36,10 @@ export class Questions {
     return () => void this.#handlers.delete(own);
   }
 
-  /** Whether somebody was shown *frame*. @param {any} frame */
+  /** Whether somebody was shown *frame*. @param {Frame} frame */
   hear(frame) {
     const id = frame.callback_id;
-    if (frame.type === "confirm_closed") this.#close(id, { status: frame.status, by: frame.by, at: frame.at });
+    if (frame.type === "confirm_closed") this.#end(id, { status: frame.status, by: frame.by, at: frame.at });
     if (frame.type !== "task_step_result" || !id || this.#open.has(id) || this.#over.has(id)) return false;
     const open = { question: questionIn(frame, () => this.#core.now()), shown: new Set(), isAnswered: false };
     this.#open.set(id, open);
@@ -54,10 +54,10 @@ export class Questions {
     try {
       const { confirms } = await this.#core.ask("list_confirms", {}, { repeatable: false });
       const open = new Set(confirms.map((/** @type {any} */ frame) => frame.callback_id));
-      for (const id of shown) if (!open.has(id)) this.#close(id, { status: "closed" });
+      for (const id of shown) if (!open.has(id)) this.#end(id, { status: "closed" });
       for (const frame of confirms) this.hear(frame);
-    } catch (/** @type {any} */ error) {
-      if (error.code !== "disconnected" && error.code !== "closed") this.#core.report(error);
+    } catch (error) {
+      this.#core.grumble(error);
     }
   }
 
@@ -88,7 +88,15 @@ export class Questions {
       if (ack.status !== INVALID) this.#close(id, { status: ack.status, by: ack.answer?.by, at: ack.answer?.at });
     } finally {
       open.isAnswered = false;
+      if (open.ending) this.#close(id, open.ending);
     }
+  }
+
+  /** It is over; whose answer is under way will be told by what that comes to. @param {string} id @param {Closed} closed */
+  #end(id, closed) {
+    const open = this.#open.get(id);
+    if (open?.isAnswered) open.ending = closed;
+    else this.#close(id, closed);
   }
 
   /** @param {string} id @param {Closed} closed */
@@ -101,7 +109,7 @@ export class Questions {
   }
 }
 
-/** @param {any} frame @param {() => number} now @returns {Question} */
+/** @param {Frame} frame @param {() => number} now @returns {Question} */
 function questionIn(frame, now) {
   const { confirm = {} } = frame;
   const expiresAt = new Date(confirm.expires_at);

@@ -2,6 +2,9 @@ import { timer } from "./closes.js";
 import { asError } from "./ears.js";
 import { FairleadError } from "./errors.js";
 
+/** @import { RequestOptions } from "../fairlead.js" */
+/** @import { Frame, Request } from "./types.d.ts" */
+
 const MAX_WAITING = 1000;
 
 /** Actions of which saying them again does no harm (A2). */
@@ -13,8 +16,6 @@ const BUILT_IN = new Set(
 /** What makes them harmless: an id of our own. @type {{ [action: string]: string }} */
 const MARKS = { message: "message_id", patch: "patch_id" };
 
-/** @typedef {(action: string, fields: any, reply: any) => void} Answered */
-
 /** Requests that wait to be sent or answered, in the order in which they were asked (A). */
 export class Requests {
   /** @type {Map<string, Request>} */
@@ -25,19 +26,18 @@ export class Requests {
   #send;
   #answered;
 
-  /** @param {number} timeoutMs @param {(frame: object) => boolean} send false while it cannot @param {Answered} answered */
+  /**
+   * @param {number} timeoutMs
+   * @param {(frame: Frame) => boolean} send false while it cannot
+   * @param {(asked: Frame, reply: Frame) => void} answered
+   */
   constructor(timeoutMs, send, answered) {
     this.#timeoutMs = timeoutMs;
     this.#send = send;
     this.#answered = answered;
   }
 
-  /**
-   * @param {string} action
-   * @param {any} fields
-   * @param {import("../fairlead.js").RequestOptions} options
-   * @returns {Promise<any>}
-   */
+  /** @param {string} action @param {Frame} fields @param {RequestOptions} options @returns {Promise<Frame>} */
   ask(action, fields, { timeoutMs = this.#timeoutMs, signal, repeatable = BUILT_IN.has(action) }) {
     if (this.#waiting.size >= MAX_WAITING) return refusal("too_many", `${MAX_WAITING} requests wait already`);
     if (signal?.aborted) return refusal("aborted", "it was given up before it was asked");
@@ -71,7 +71,7 @@ export class Requests {
     }
   }
 
-  /** Whether *frame* answers one of them. @param {any} frame */
+  /** Whether *frame* answers one of them. @param {Frame} frame */
   settle(frame) {
     const request = this.#waiting.get(frame.ref);
     if (!request) return false;
@@ -79,7 +79,7 @@ export class Requests {
       request.fail(new FairleadError(frame.code, frame.message, frame.detail));
     } else {
       request.end();
-      this.#answered(request.frame.action, request.frame, frame);
+      this.#answered(request.frame, frame);
       request.resolve(frame);
     }
     return true;
@@ -109,18 +109,6 @@ export class Requests {
     }
   }
 }
-
-/**
- * @typedef {object} Request
- * @property {any} frame
- * @property {boolean} repeatable
- * @property {boolean} isSent
- * @property {number} deadline
- * @property {() => void} late
- * @property {(error: Error) => void} fail
- * @property {() => void} end
- * @property {(reply: any) => void} resolve
- */
 
 /** @param {string} code @param {string} message */
 const refusal = (code, message) => Promise.reject(new FairleadError(code, message));

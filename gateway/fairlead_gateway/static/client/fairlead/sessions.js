@@ -40,8 +40,8 @@ export class Session {
     this.#silence();
     const isKnown = isTyping ? Date.now() < this.#saidAt + SAID_AGAIN_MS : !this.#saidAt;
     if (!isKnown) {
-      this.#core.line.send({ action: "typing", session_id: this.id, is_typing: isTyping });
-      this.#saidAt = isTyping ? Date.now() : 0;
+      const isSaid = this.#core.line.send({ action: "typing", session_id: this.id, is_typing: isTyping });
+      this.#saidAt = isTyping && isSaid ? Date.now() : 0;
     }
     if (isTyping) this.#silence = this.#core.after(SILENT_MS, () => this.typing(false));
   }

@@ -14,13 +14,13 @@ export class Task {
     this.#core = core;
     this.id = id;
     this.channel = `task:${id}`;
-    core.mirrors.set(this.channel, this);
+    core.mirrors.set(this.channel, { hear: (frame) => this.#hear(frame) });
   }
 
   /** @returns {Promise<Reply>} */
   async watch() {
     const reply = await this.#core.ask("subscribe_task", { task_id: this.id });
-    if (reply.task) this.hear(reply.task);
+    if (reply.task) this.#hear(reply.task);
     return reply;
   }
 
@@ -40,7 +40,7 @@ export class Task {
   }
 
   /** Whether *frame* is news (C3). @param {Message} frame */
-  hear(frame) {
+  #hear(frame) {
     if (!STATES.has(frame.type)) return true;
     if (frame.version < this.state?.version) return false;
     this.state = frame;

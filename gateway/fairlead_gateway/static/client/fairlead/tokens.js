@@ -39,10 +39,10 @@ export class Tokens {
 
   /**
    * When to ask for the next one, in ms since 1970: 30 s before the end, or at nine tenths of its life if that is later.
-   * @param {number} [end] as the gateway says, where the token does not
+   * @param {number} end as the gateway says, where the token does not
    */
   due(end) {
-    const ends = this.#end < Infinity ? this.#end : (end ?? Infinity);
+    const ends = this.#end < Infinity ? this.#end : end;
     const begins = 1000 * claims(this.#token).iat || this.#since;
     return Math.max(ends - 30_000, begins + 0.9 * (ends - begins));
   }

@@ -7,8 +7,8 @@ export class Wire {
    * @param {any} Socket class of the browser, or of `ws`
    * @param {string} url
    * @param {string} token "" for none
-   * @param {import("../fairlead.js").Codec | undefined} codec undefined for JSON
-   * @param {{ opened(): void, heard(frame: any): void, closed(code: number, reason: string): void, failed(error: any): void }} owner
+   * @param {import("./types.d.ts").Codec | undefined} codec undefined for JSON
+   * @param {import("./types.d.ts").Hearer} owner
    */
   constructor(Socket, url, token, codec, owner) {
     this.#codec = codec;
@@ -43,7 +43,7 @@ export class Wire {
   /** @param {any} data */
   #read(data) {
     const frame = typeof data === "string" ? JSON.parse(data) : this.#codec?.decode(new Uint8Array(data));
-    if (typeof frame !== "object" || frame === null) throw new Error("a frame that is no map");
+    if (typeof frame?.type !== "string") throw new Error("a frame without a type");
     return frame;
   }
 }
