@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 
 import fairlead
 from tests.browser.demo.window import Card, Window
@@ -21,6 +22,7 @@ from tests.support.redis import free_port
 from tests.support.replica import Replica, token
 
 pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(BINARY is None, reason="chromium is not installed"),
     pytest.mark.skipif(nginx.BINARY is None, reason="nginx is not installed"),
 ]
@@ -65,22 +67,34 @@ def harbour(redis_url: str) -> Iterator[Harbour]:
         yield Harbour(stack, redis_url)
 
 
-@pytest.fixture
-async def windows(harbour: Harbour, page: Page, other_page: Page) -> AsyncIterator[Pair]:
-    """Ada and ben, each in a browser of their own, on two replicas."""
-    ada, ben = Window(page, "ada"), Window(other_page, "ben")
-    for window in (ada, ben):
-        await window.page.open(f"{harbour.nginx.http}/demo?user={window.user}")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browsers(harbour: Harbour) -> AsyncIterator[Pair]:
+    """Ada and ben, each in a browser of their own, who see each other."""
+    async with Page() as one, Page() as other:
+        ada, ben = Window(one, "ada"), Window(other, "ben")
+        for window in (ada, ben):
+            await window.page.open(f"{harbour.nginx.http}/demo?user={window.user}")
+            await window.settled()
+        await ada.until("root.querySelectorAll('.crew .here').length === 2")
+        yield ada, ben
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def windows(browsers: Pair, harbour: Harbour) -> AsyncIterator[Pair]:
+    """The two, connected, in the lobby, on two replicas."""
+    ada, ben = browsers
+    for window in browsers:
+        window.page.complaints.clear()
         await window.settled()
+        await window.show("lobby")
     async with asyncio.timeout(30):
         while await ada.evaluate(ada.replica) == await ben.evaluate(ben.replica):
             # Nginx takes the one with the fewest connections; once more, until that is another one.
             await ben.break_it("drop")
             await ben.lost()
             await ben.connected()
-    await ada.until("root.querySelectorAll('.crew .here').length === 2")
     yield ada, ben
-    for window in (ada, ben):
+    for window in browsers:
         asked = {urlsplit(url).netloc for url in window.page.requests if not url.startswith("about:")}
         assert asked == {urlsplit(harbour.nginx.http).netloc}, "it has asked somebody else"
 

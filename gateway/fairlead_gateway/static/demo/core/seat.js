@@ -23,8 +23,7 @@ const SETTLE_MS = 1500;
 const AGAIN_MS = 2000;
 const BACKOFF_MAX_MS = 2000; // a replica that was killed is there again in a second or two
 
-/** What happened to the connection, and to questions and tasks.
- * @typedef {{ key: number, text: string, kind: "good" | "bad" | "calm", at: number }} News */
+/** @typedef {{ key: number, text: string, kind: "good" | "bad" | "calm" }} News */
 
 export class Seat {
   /** @type {import("../../dashboard/core/cell.js").Cell<import("../../client/fairlead.js").StateChange & { until: number }>} */
@@ -88,7 +87,7 @@ export class Seat {
     this.client = client;
     for (const name of TALKS) this.talks[name].attach(client.session(name));
     client.onState((change) => this.#changed(change));
-    client.onRecovered((recovery) => this.ledger.recovered(recovery));
+    client.onRecovered((recovery) => this.#recovered(recovery));
     client.onError((error) => this.tell(error.message, "bad"));
     client.onFrame((way, frame) => this.#frame(way, frame));
     client.onQuestion((question, signal) => this.questions.asked(question, signal));
@@ -120,6 +119,13 @@ export class Seat {
     this.#lostAt = 0;
     this.#judge(`Back on ${this.replica.value} after ${seconds(away)}`);
     this.people.refresh();
+  }
+
+  /** What was missed comes behind this. */
+  #recovered(recovery) {
+    this.ledger.recovered(recovery);
+    const talk = this.talks[recovery.channel.replace(/^session:/, "")];
+    if (recovery.recovered && recovery.missed) talk?.tell("while you were away");
   }
 
   /** Say what recovery has done, once everything is here, or ought to be. */
@@ -181,8 +187,7 @@ export class Seat {
 
   /** @param {"good" | "bad" | "calm"} kind */
   tell(text, kind = "calm") {
-    const news = { key: ++this.#number, text, kind, at: Date.now() };
-    this.news.set([news, ...this.news.value.slice(0, KEPT_NEWS - 1)]);
+    this.news.set([{ key: ++this.#number, text, kind }, ...this.news.value.slice(0, KEPT_NEWS - 1)]);
   }
 
   /** Do something that may fail, and tell why it did. */

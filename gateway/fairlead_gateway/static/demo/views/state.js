@@ -12,7 +12,9 @@ export function LineState({ seat }) {
   const isOut = useCell(seat.cable.isOut);
   const state = isOut && line.state !== "stopped" ? "waiting" : line.state;
   const word = isOut && line.state !== "stopped" ? "offline" : WORDS[line.state];
-  const why = line.state === "stopped" ? [line.code || "", line.word, line.text].filter(Boolean).join(" ") : "";
+  const stopped = [line.code || "", line.word, line.text].filter(Boolean).join(" ");
+  // Without a code there never was a connection: the page was not let in.
+  const why = line.state === "stopped" ? stopped : line.state === "waiting" && !line.code ? line.text : "";
   return html`
     <div class="line">
       <p class=${`state ${state}`} role="status" data-state=${line.state}>

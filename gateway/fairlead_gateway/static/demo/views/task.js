@@ -26,7 +26,7 @@ function Task({ seat, id, state, isStalled }) {
   const how = isOver
     ? state.message ?? ""
     : isStalled
-      ? "silent: whoever did it may have died"
+      ? "its worker has died"
       : [device, total && `${done} of ${total}`].filter(Boolean).join(" · ");
   return html`
     <li class=${`task ${status} ${isStalled ? "stalled" : ""}`} data-task=${id}>
@@ -34,7 +34,7 @@ function Task({ seat, id, state, isStalled }) {
         <b>${id}</b>
         ${isOver && html`<span class=${`badge ${SHOWN[status]}`}>${status}</span>`}
         ${!isOver && isStalled && html`<span class="badge warn">stalled</span>`}
-        ${!isOver && html`<span class="percent">${Math.round(progress)} %</span>`}
+        ${!isOver && !isStalled && html`<span class="percent">${Math.round(progress)} %</span>`}
       </p>
       <progress max="100" value=${progress} aria-label=${`Progress of ${id}`}></progress>
       <p class="how">
