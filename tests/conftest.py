@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -11,6 +13,25 @@ from redis.asyncio import Redis
 from fairlead.names import Names
 from fairlead.redis.connect import open_async
 from tests.support.redis import Server, debian_binary, shared_server, valkey_binary
+
+LONG = ("topologies", "bench", "browser", "fuzz", "gateway/rest", "faults", "clients", "cluster")
+"""Folders whose files take long, begun first, so that no worker is left with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(here).as_posix()
+        return next((number for number, folder in enumerate(LONG) if name.startswith(f"{folder}/")), len(LONG))
+
+    items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: to look through it again would stop a test for longer than it may wait."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.clients.javascript.package import ENTRY, node
 from tests.support.npm import tools
+from tests.support.redis import free_port
 from tests.support.replica import Replica, replicas, token
 
 PROGRAM = """
@@ -31,8 +32,14 @@ MSGPACK = 'import * as msgpack from "{tools}/@msgpack/msgpack/dist.esm/index.mjs
 
 @pytest.fixture(scope="module")
 def replica(redis_url: str) -> Iterator[Replica]:
-    with replicas(1, redis_url, "tjs-node") as (one,):
+    with replicas(1, redis_url, "tjs-node", admin_port=free_port()) as (one,):
         yield one
+
+
+def test_it_is_served_where_clients_connect_and_where_operators_do(replica: Replica) -> None:
+    paths = ("/static/fairlead.js", "/static/fairlead.d.ts", "/static/fairlead/client.js", "/dashboard")
+
+    assert [replica.status(path) for path in paths] == [200, 200, 200, 404]
 
 
 @pytest.mark.parametrize(

@@ -119,12 +119,14 @@ def test_a_step_without_a_place_has_none(step: dict[str, Any]) -> None:
 
 
 def test_the_log_says_the_same_as_the_trail(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A logger that another test has used already may remember how that one logged.
-    monkeypatch.setattr("fairlead_gateway.dispatch.trail.log", structlog.get_logger())
-    with structlog.testing.capture_logs() as lines:
-        Trail(0, logs=True).note("published", "m1", "user:42", 7, "e.t", False, 2, 1.5)
+    # Not `capture_logs`, which hears nothing of debug once a test has set another level for the process.
+    heard = structlog.testing.LogCapture()
+    log = structlog.wrap_logger(None, processors=[heard], wrapper_class=structlog.BoundLogger)
+    monkeypatch.setattr("fairlead_gateway.dispatch.trail.log", log)
 
-    assert lines == [
+    Trail(0, logs=True).note("published", "m1", "user:42", 7, "e.t", False, 2, 1.5)
+
+    assert heard.entries == [
         {
             "event": "message published",
             "log_level": "debug",

@@ -10,7 +10,7 @@ export interface StateChange {
   readonly state: State;
   /** Why it is so: the close code, 1006 for a connection that broke, 0 where there was none. */
   readonly code: number;
-  /** The machine word: `drain`, `token_expired`, `no_token`, `closed`, `no_greeting`, `half_open`, `lost` … */
+  /** The machine word: `drain`, `token_expired`, `no_token`, `closed`, `token_failed`, `no_greeting`, `half_open`, `lost`, `hole`, `offline` … */
   readonly word: string;
   /** What the gateway said about it, for people. */
   readonly text: string;
@@ -145,7 +145,7 @@ export interface Answer {
   content?: { [field: string]: unknown };
 }
 
-/** What became of a question: `accepted` is of this client's own answer. */
+/** What became of a question: `accepted` where another handler of this client has answered it. */
 export interface Closed {
   readonly status: string;
   readonly by?: string;

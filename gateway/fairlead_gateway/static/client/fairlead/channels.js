@@ -1,5 +1,5 @@
-/** @import { Position, Positions, Recovery } from "../fairlead.js" */
-/** @import { After, Ask, Frame } from "./types.d.ts" */
+/** @import { Position, Positions } from "../fairlead.js" */
+/** @import { Frame, Seated } from "./types.d.ts" */
 
 const MAX_IN_CONNECT = 100;
 const RETRY_MS = 1000;
@@ -10,6 +10,9 @@ const SEATING = {
   ...{ unsubscribe: "leave", leave_session: "leave", unsubscribe_task: "leave" },
 };
 
+/** @param {string} channel */
+const isOwn = (channel) => /^(user|role):/.test(channel);
+
 /** Which channels are heard, and how far (P, C1). */
 export class Channels {
   /** @type {Map<string, Position>} */
@@ -18,21 +21,12 @@ export class Channels {
   #asked = new Set();
   /** @type {Set<string>} */
   #holes = new Set();
-  #ask;
-  #tell;
-  #after;
+  #owner;
 
-  /**
-   * @param {Positions} positions
-   * @param {Ask} ask
-   * @param {(recovery: Recovery) => void} tell
-   * @param {After} after
-   */
-  constructor(positions, ask, tell, after) {
+  /** @param {Positions} positions @param {Seated} owner */
+  constructor(positions, owner) {
     for (const [channel, position] of Object.entries(positions)) this.#positions.set(channel, { ...position });
-    this.#ask = ask;
-    this.#tell = tell;
-    this.#after = after;
+    this.#owner = owner;
   }
 
   get positions() {
@@ -81,12 +75,12 @@ export class Channels {
     const position = this.#positions.get(channel);
     this.#holes.delete(channel);
     const goesOn = position && (recovered ?? position.epoch === epoch);
-    const missed = goesOn ? Math.max(0, offset - position.offset) : 0;
+    const missed = goesOn && offset > position.offset ? offset - position.offset : 0;
     if (code) this.#leave(channel);
     else if (goesOn) position.epoch = epoch;
     else if (epoch) this.#positions.set(channel, { offset, epoch });
     if (recovered === undefined) return;
-    this.#tell({ channel, recovered, missed: recovered ? missed : 0, ...(code && { code }) });
+    this.#owner.told({ channel, recovered, missed: recovered ? missed : 0, ...(code && { code }) });
   }
 
   /** `epoch_changed` (P4). @param {Frame} frame */
@@ -94,7 +88,7 @@ export class Channels {
     const position = this.#positions.get(channel);
     if (position && recovered) position.epoch = epoch;
     else this.#positions.set(channel, { offset, epoch });
-    this.#tell({ channel, recovered, missed: 0 });
+    this.#owner.told({ channel, recovered, missed: 0 });
   }
 
   /** Whether *frame* is to be shown: the offset check (P1, P2, P3). @param {Frame} frame */
@@ -113,8 +107,10 @@ export class Channels {
     this.#holes.clear();
   }
 
+  /** One's own first, which can only be named in `connect`. */
   get #names() {
-    return [...new Set([...this.#positions.keys(), ...this.#asked])];
+    const names = [...new Set([...this.#positions.keys(), ...this.#asked])];
+    return [...names.filter(isOwn), ...names.filter((channel) => !isOwn(channel))];
   }
 
   /** @param {string} channel */
@@ -125,16 +121,17 @@ export class Channels {
   /** Ask, once, for what is missing; the reply is for `stand`. @param {string} channel */
   async #fill(channel) {
     if (this.#holes.has(channel)) return;
+    if (channel.startsWith("role:")) return this.#owner.again(); // nobody can ask for it
     this.#holes.add(channel);
     const recover = { [channel]: this.#position(channel) };
     const session = channel.startsWith("session:") && channel.slice("session:".length);
     const [action, where] = session ? ["join_session", { session_id: session }] : ["subscribe", { channels: [channel] }];
     try {
-      await this.#ask(action, { ...where, recover }, { repeatable: false });
+      await this.#owner.ask(action, { ...where, recover }, { repeatable: false });
     } catch (/** @type {any} */ error) {
       if (!this.#holes.has(channel)) return;
       if (error.code === "forbidden") return this.stand(channel, { recovered: false, code: error.code });
-      this.#after(error.detail?.retry_ms ?? RETRY_MS, () => this.#holes.delete(channel) && this.#fill(channel));
+      this.#owner.after(error.detail?.retry_ms ?? RETRY_MS, () => this.#holes.delete(channel) && this.#fill(channel));
     }
   }
 }

@@ -55,7 +55,12 @@ export class Core {
       (frame) => this.line.send(frame),
       (asked, reply) => this.channels.answered(asked, reply),
     );
-    this.channels = new Channels(options.positions ?? {}, this.ask.bind(this), (recovery) => this.#recovered(recovery), after);
+    this.channels = new Channels(options.positions ?? {}, {
+      ask: this.ask.bind(this),
+      after,
+      told: (recovery) => this.#recovered(recovery),
+      again: () => this.line.again(),
+    });
     this.acks = new Acks((channel, ids) => this.#acknowledge(channel, ids), after);
     this.questions = new Questions(this);
     this.renewal = new Renewal(this);
@@ -98,9 +103,11 @@ export class Core {
 
   #hello() {
     const { recover } = this.channels;
-    const { deviceId } = this.#options;
-    if (!deviceId && !Object.keys(recover).length) return null;
-    return { ...(deviceId && { device_id: deviceId }), recover };
+    const { deviceId, token } = this.#options;
+    const hasMore = Object.keys(recover).length > 0;
+    // Without a token nobody would be answered before it has said something.
+    if (!deviceId && !hasMore && token !== undefined) return null;
+    return { ...(deviceId && { device_id: deviceId }), ...(hasMore && { recover }) };
   }
 
   /** @param {Frame} greeting */
@@ -117,7 +124,7 @@ export class Core {
   /** @param {Frame} greeting */
   #settled(greeting) {
     for (const [channel, told] of Object.entries(greeting.channels ?? {})) this.channels.stand(channel, told);
-    this.renewal.plan();
+    if (this.line.state === "open") this.renewal.plan();
   }
 
   #lost() {

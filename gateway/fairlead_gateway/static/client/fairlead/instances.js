@@ -1,11 +1,12 @@
 import { Ears, asError } from "./ears.js";
+import { FairleadError } from "./errors.js";
 import { apply, checked } from "./patches.js";
 
 /** @import { InstanceChange, Recovery, Reply, RequestOptions } from "../fairlead.js" */
 
 const SNAPSHOT_MS = 500;
 const RETRY_MS = 1000;
-const FINAL = new Set(["closed", "forbidden", "not_found"]); // asking again is no use
+const FINAL = new Set(["forbidden", "not_found"]); // asking again is no use
 const MAX_KEPT = 1000;
 
 /** A mirror of a named document that everybody changes (I). */
@@ -44,7 +45,7 @@ export class Instance {
 
   /** @returns {Promise<void>} */
   close() {
-    this.#opening = null;
+    this.#giveUp(new FairleadError("closed", `${this.name} is not followed any more`));
     this.#isWhole = false;
     this.#kept = [];
     return this.#core.leave("unsubscribe", { channels: [this.channel] });
@@ -82,7 +83,7 @@ export class Instance {
   /** @param {Recovery} recovery */
   #recovered({ recovered, code }) {
     if (!recovered) this.#isWhole = false;
-    if (code) this.#opening = null; // not ours to hear any more
+    if (code) this.#giveUp(new FairleadError(code, `${this.name} is not ours to follow`));
     // Mostly it follows by itself.
     if (this.#opening && !this.#isWhole) this.#core.after(recovered ? 0 : SNAPSHOT_MS, () => this.#isWhole || this.#load());
   }
@@ -151,14 +152,25 @@ export class Instance {
     if (this.#isLoading) return;
     this.#isLoading = true;
     try {
-      const state = await this.#core.ask("get_state", { channel: this.channel });
-      if (this.#opening) this.#take(state);
+      this.#loaded(await this.#core.ask("get_state", { channel: this.channel }));
     } catch (/** @type {any} */ error) {
-      if (FINAL.has(error.code)) return this.#failed(error);
-      this.#core.report(error);
-      this.#core.after(RETRY_MS * (1 + Math.random()), () => this.#opening && !this.#isWhole && this.#load());
-    } finally {
       this.#isLoading = false;
+      this.#core.grumble(error);
+      if (FINAL.has(error.code)) this.#giveUp(error);
+      else this.#core.after(RETRY_MS * (1 + Math.random()), () => this.#opening && !this.#isWhole && this.#load());
     }
+  }
+
+  /** @param {any} state */
+  #loaded(state) {
+    this.#isLoading = false;
+    const isBehind = this.#isWhole && state.version <= this.version;
+    if (this.#opening && !isBehind) this.#take(state);
+  }
+
+  /** @param {Error} error */
+  #giveUp(error) {
+    this.#opening = null;
+    this.#failed(error);
   }
 }

@@ -73,6 +73,11 @@ export class Line {
     return true;
   }
 
+  /** Come back for what can be had no other way. */
+  again() {
+    this.#drop("hole", "something is missing that only coming back brings");
+  }
+
   // -- a try -------------------------------------------------------------------------------------
 
   async #try() {
@@ -131,14 +136,14 @@ export class Line {
     clearTimeout(this.#timer);
     const { heartbeatMs, pongTimeoutMs } = this.#options;
     this.#openedAt = Date.now();
-    const interval = heartbeatMs ?? 1000 * (greeting.heartbeat?.interval ?? 30);
+    const interval = heartbeatMs ?? 1000 * (greeting.heartbeat?.interval || 30);
     const ping = () => this.#say({ action: "ping", id: `ping-${Date.now()}` });
     const dead = () => this.#drop("half_open", "the gateway is silent");
     this.#pulse = new Pulse(interval, pongTimeoutMs, ping, dead);
     const turn = this.#turn;
     this.state = "open";
     this.#owner.greeted(greeting);
-    this.#change("open");
+    if (turn === this.#turn) this.#change("open");
     if (turn !== this.#turn) return;
     this.#owner.settled(greeting);
     this.#opening.resolve();

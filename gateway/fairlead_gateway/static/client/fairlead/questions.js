@@ -1,4 +1,3 @@
-import { asError } from "./ears.js";
 import { FairleadError } from "./errors.js";
 
 /** @import { Answer, Closed, Question, QuestionHandler } from "../fairlead.js" */
@@ -70,7 +69,7 @@ export class Questions {
       if (closing.signal.aborted || said === undefined || said === null) return;
       await this.#answer(open, closing, typeof said === "boolean" ? { proceed: said } : said);
     } catch (error) {
-      if (!closing.signal.aborted) this.#core.report(asError(error));
+      if (!closing.signal.aborted) this.#core.grumble(error);
     }
   }
 

@@ -42,8 +42,16 @@ export interface Owner {
   now(): number;
 }
 
-export type Ask = (action: string, fields: Frame, options?: RequestOptions) => Promise<Frame>;
 export type After = (ms: number, then: () => void) => () => void;
+
+/** What the channels tell whoever hears them, and ask it. */
+export interface Seated {
+  ask(action: string, fields: Frame, options?: RequestOptions): Promise<Frame>;
+  after: After;
+  told(recovery: Recovery): void;
+  /** Let go of the connection, and come back. */
+  again(): void;
+}
 
 /** A request that waits to be sent, or for its answer. */
 export interface Request {
