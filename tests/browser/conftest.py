@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 
 from tests.support.browser import Page
+
+
+@pytest.fixture(scope="package")
+def page_prefix() -> str:
+    return f"t{uuid4().hex[:12]}"
 
 
 @pytest.fixture
