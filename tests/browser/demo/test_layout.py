@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.demo.window import Card, Window
+from tests.browser.demo.window import Card, Window, disconnected
 from tests.support.browser import BINARY, Page
 from tests.support.replica import Replica
 
@@ -77,6 +77,19 @@ async def test_whoever_wants_stays_with_the_address_of_the_page(page: Page, pair
 
     assert (await ben.evaluate(ben.replica)) == pair[0].name
     assert await ben.evaluate("root.querySelectorAll('[data-act=kill]').length") == 0
+
+
+@pytest.mark.parametrize("width", [1440, 320])
+async def test_whoever_was_sent_away_reads_why_at_every_width(page: Page, pair: list[Replica], width: int) -> None:
+    await page.open(f"{pair[0].http}/demo?user=eve", width=width)
+    eve = Window(page, "eve")
+    await eve.settled()
+    await disconnected(pair[0], "eve", "W" * 60)
+    await eve.until("root.querySelector('.state.stopped')?.textContent.includes('4003 kicked WWW')")
+
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    assert await page.evaluate(CONTRAST) == []
+    await eve.until("root.querySelector('.crew .gone')?.textContent.includes('not connected')")
 
 
 async def test_the_keyboard_reaches_and_works_everything(page: Page, pair: list[Replica]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from urllib.parse import urlsplit
@@ -14,12 +12,12 @@ import pytest
 import pytest_asyncio
 
 import fairlead
-from tests.browser.demo.window import Card, Window
+from tests.browser.demo.window import Card, Window, disconnected
 from tests.support import nginx
 from tests.support.browser import BINARY, Page
 from tests.support.nginx import Nginx
 from tests.support.redis import free_port
-from tests.support.replica import Replica, token
+from tests.support.replica import Replica
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -243,18 +241,14 @@ async def test_when_its_replica_is_killed_a_window_is_back_on_another_and_has_ev
 
 async def test_whoever_is_disconnected_for_good_is_told_why_and_can_come_again(windows: Pair, harbour: Harbour) -> None:
     ben = windows[1]
-    request = urllib.request.Request(
-        f"{harbour.replicas[0].http}/api/v1/websocket/users/disconnect",
-        json.dumps({"user_id": "ben", "reason": "for a test"}).encode(),
-        {"Authorization": f"Bearer {token('ops', role='admin')}", "Content-Type": "application/json"},
-    )
 
-    with await asyncio.to_thread(urllib.request.urlopen, request) as answer:
-        assert answer.status == 200
+    await disconnected(harbour.replicas[0], "ben", "for a test")
     await ben.until("root.querySelector('.state.stopped')?.textContent.includes('4003 kicked for a test')")
     await ben.press("Connect again")
 
     await ben.connected()
+    await windows[0].say("welcome back")
+    await ben.hears("welcome back")
 
 
 async def test_a_page_that_is_loaded_again_goes_on_where_it_was(windows: Pair, harbour: Harbour) -> None:

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from tests.support.browser import SECONDS, Page
+from tests.support.replica import Replica
+from tests.support.rest import rest
 
 
 class Window:
@@ -143,3 +145,10 @@ class Card:
     @staticmethod
     def _part(selector: str) -> str:
         return f"root.querySelector('.question').querySelector({json.dumps(selector)})"
+
+
+async def disconnected(replica: Replica, user: str, reason: str) -> None:
+    """End all connections of *user*, who shall stay away."""
+    async with rest(replica, "admin") as api:
+        closed = await api.post("/users/disconnect", {"user_id": user, "reason": reason})
+    assert closed["count"] == 1

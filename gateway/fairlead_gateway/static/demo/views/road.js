@@ -60,7 +60,7 @@ export function Road({ seats }) {
   const [left, right] = seats;
   useTravel(left, place, false);
   return html`
-    <div class="road" ref=${place} role="img" aria-label="The road of a message: client, replica, Redis, replica, client">
+    <div class=${`road of-${seats.length}`} ref=${place} role="img" aria-label="The road of a message: client, replica, Redis, replica, client">
       <${Client} seat=${left} /><${Rope} seat=${left} />
       <${Replica} seat=${left} /><${Rope} />
       <span class="stop redis"><${Drum} />Redis</span>

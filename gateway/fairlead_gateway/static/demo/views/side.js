@@ -8,18 +8,21 @@ const COLOURS = ["sea", "rope", "moss", "plum"];
 const KINDS = ["info", "success", "warning", "error", "urgent"];
 
 export function Crew({ seat }) {
+  const { state } = useCell(seat.line);
   const people = useCell(seat.people.all);
   const left = people.some((one) => !one.isHere);
   useTick(left ? 1000 : 0);
   const gone = (at) => `left ${Math.max(0, Math.round((Date.now() - at) / 1000))} s ago`;
+  const isThere = (one) => one.isHere && (state === "open" || one.name !== seat.user);
+  const how = (one) => (one.connections > 1 ? `${one.connections} windows` : "here");
   return html`
     <${Card} title="Who is here" kind="crew">
       <ul>
         ${people.map(
-          (one) => html`<li key=${one.name} class=${one.isHere ? "here" : "gone"}>
+          (one) => html`<li key=${one.name} class=${isThere(one) ? "here" : "gone"}>
             <${Face} name=${one.name} kind="small" />
             <span>${one.name}${one.name === seat.user && " (you)"}</span>
-            <small>${one.isHere ? (one.connections > 1 ? `${one.connections} windows` : "here") : gone(one.leftAt)}</small>
+            <small>${isThere(one) ? how(one) : one.isHere ? "not connected" : gone(one.leftAt)}</small>
           </li>`,
         )}
         ${people.length === 0 && html`<li class="empty">Nobody yet</li>`}
