@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -114,6 +115,14 @@ def test_it_is_imported_and_leaves_nothing_behind(installed: Path, name: str) ->
         "state": "stopped",
         "left": [],
     }
+
+
+def test_what_its_readme_shows_compiles_against_it(installed: Path) -> None:
+    (shown,) = re.findall(r"```js\n(.*?)```", (installed / "README.md").read_text(), re.DOTALL)
+    folder = installed.parents[1]
+    (folder / "shown.ts").write_text(shown)
+
+    tsc(folder, [folder / "shown.ts"], allowJs=False, checkJs=False)
 
 
 def test_a_typescript_program_compiles_against_it(installed: Path) -> None:
