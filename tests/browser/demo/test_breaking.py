@@ -52,7 +52,7 @@ async def test_a_line_that_is_cut_is_mended_and_nothing_was_missed(windows: Pair
 
     await ben.break_it("drop")
 
-    told = await ben.told("Back on")
+    told = await ben.told("Back after")
     await ben.connected()
     assert "nothing was missed" in told or "all here, in order" in told
 
@@ -79,7 +79,7 @@ async def test_all_that_is_said_while_somebody_is_away_is_there_when_he_is_back(
     await ben.lost()
     await ada.hears("Message 20 of 20")
 
-    told = await ben.told("Back on")
+    told = await ben.told("Back after")
     await ben.hears("Message 20 of 20")
 
     assert "20 messages" in told and told.endswith("missed, all here, in order.")

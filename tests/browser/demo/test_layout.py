@@ -56,6 +56,29 @@ async def test_a_wide_page_has_both_and_needs_no_scrolling(page: Page, pair: lis
     assert len(tops) == 2 and len(set(tops)) == 1
 
 
+async def test_the_end_of_a_conversation_stays_in_sight_until_somebody_scrolls_up(
+    page: Page, pair: list[Replica]
+) -> None:
+    await page.open(f"{pair[0].http}/demo?user=fay", width=390)
+    fay = Window(page, "fay")
+    await fay.settled()
+    said = "root.querySelector('.said')"
+    at_end = f"{said}.scrollHeight - {said}.scrollTop - {said}.clientHeight < 2"
+
+    for number in range(30):
+        await fay.say(f"line {number}")
+    await fay.marked("line 29", "sent")
+    assert await fay.evaluate(f"{said}.scrollHeight > {said}.clientHeight && {at_end}")
+    await page.command("Emulation.setDeviceMetricsOverride", width=390, height=500, deviceScaleFactor=1, mobile=True)
+    await fay.until(at_end)
+
+    await fay.evaluate(f"{{ {said}.scrollTop = 0 }}")
+    await fay.until(f"{said}.scrollTop === 0")
+    await fay.break_it("away")
+    await fay.hears("Message 20 of 20")
+    assert await fay.evaluate(f"{said}.scrollTop") == 0
+
+
 async def test_a_narrow_page_asks_who_one_is_and_leads_to_one_window(page: Page, pair: list[Replica]) -> None:
     await page.open(f"{pair[0].http}/", width=390)
     await page.until("document.querySelectorAll('.choose a').length === 2")

@@ -5,6 +5,7 @@ import { Client } from "../../client/fairlead.js";
 import { Backends } from "./backends.js";
 import { Cable } from "./cable.js";
 import { Counter } from "./counter.js";
+import { keep, kept } from "./kept.js";
 import { Ledger } from "./ledger.js";
 import { replicaName, seconds } from "./names.js";
 import { Notices } from "./notices.js";
@@ -77,13 +78,12 @@ export class Seat {
   }
 
   #begin(url, first) {
-    const kept = this.#restore();
     const token = async (reason) => {
       const known = reason === "connect" && first;
       first = "";
       return known || (await post([...this.own, ...this.others, HERE], "invitations", { user: this.user })).token;
     };
-    const client = new Client(url, { token, positions: kept, WebSocket: this.cable.sockets, backoffMaxMs: BACKOFF_MAX_MS });
+    const client = new Client(url, { token, positions: this.#restore(), WebSocket: this.cable.sockets, backoffMaxMs: BACKOFF_MAX_MS });
     this.client = client;
     for (const name of TALKS) this.talks[name].attach(client.session(name));
     client.onState((change) => this.#changed(change));
@@ -112,12 +112,14 @@ export class Seat {
   }
 
   #opened() {
+    const before = this.replica.value;
     this.replica.set(replicaName(this.client.replica));
     this.storm.isKilled.set(false);
     if (!this.#lostAt) return this.#settle();
     const away = performance.now() - this.#lostAt;
     this.#lostAt = 0;
-    this.#judge(`Back on ${this.replica.value} after ${seconds(away)}`);
+    const where = this.replica.value === before ? "" : ` on ${this.replica.value}`;
+    this.#judge(`Back${where} after ${seconds(away)}`);
     this.people.refresh();
   }
 
@@ -202,22 +204,15 @@ export class Seat {
 
   // -- across a reload ---------------------------------------------------------------------------
 
-  get #key() {
-    return `fairlead.demo.${this.user}`;
-  }
-
-  /** What a page that is loaded again goes on from: where the client stood, and what was said. */
   #keep() {
-    if (!this.client) return;
-    const talks = Object.fromEntries(TALKS.map((name) => [name, this.talks[name].keep()]));
-    sessionStorage.setItem(this.#key, JSON.stringify({ positions: this.client.positions, talks }));
+    const said = Object.fromEntries(TALKS.map((name) => [name, this.talks[name].keep()]));
+    if (this.client) keep(this.user, { positions: this.client.positions, said });
   }
 
   #restore() {
-    const kept = JSON.parse(sessionStorage.getItem(this.#key) ?? "null");
-    if (!kept) return {};
-    for (const name of TALKS) this.talks[name].restore(kept.talks[name] ?? []);
-    return Object.fromEntries(Object.entries(kept.positions).filter(([channel]) => /^(user|session):/.test(channel)));
+    const { positions, said } = kept(this.user);
+    for (const name of TALKS) this.talks[name].restore(said[name] ?? []);
+    return positions;
   }
 }
 
