@@ -41,7 +41,7 @@ export function Shared({ seat }) {
     <${Card} title="Shared counter" kind="shared" tools=${html`<small data-fact="version">version ${version}</small>`}>
       <div class="counter">
         <button class="round" disabled=${!isOpen} aria-label="One less" onClick=${() => add(-1)}>−</button>
-        <output key=${version} class=${colour} aria-live="polite" aria-label="Count" data-fact="count">${count}</output>
+        <output class=${colour} aria-label="Count" data-fact="count"><span key=${version}>${count}</span></output>
         <button class="round" disabled=${!isOpen} aria-label="One more" onClick=${() => add(1)}>+</button>
         <div class="colours" role="group" aria-label="Colour">
           ${COLOURS.map(

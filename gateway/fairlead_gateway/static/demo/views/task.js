@@ -26,7 +26,7 @@ function Task({ seat, id, state, isStalled }) {
   const how = isOver
     ? state.message ?? ""
     : isStalled
-      ? "its worker has died"
+      ? "not heard of any more"
       : [device, total && `${done} of ${total}`].filter(Boolean).join(" · ");
   return html`
     <li class=${`task ${status} ${isStalled ? "stalled" : ""}`} data-task=${id}>
