@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fairlead.errors import (
+    ClientError,
     Conflict,
     FairleadError,
     Forbidden,
@@ -27,11 +28,15 @@ from fairlead.version import __version__
 if TYPE_CHECKING:
     from fairlead.backend import Backend, connect
     from fairlead.batch import Batch
+    from fairlead.client.client import Client
+    from fairlead.client.questions import Answer, Closed, Question
+    from fairlead.client.told import Recovery, StateChange
     from fairlead.confirmation import Asked, Choice, Escalation, TaskStepResult, Unanswered, UserConfirmation
     from fairlead.events import Event
     from fairlead.history import PastConnection
     from fairlead.inbound import Inbound
     from fairlead.instances import Instance
+    from fairlead.position import Position
     from fairlead.presence import Member
     from fairlead.sends import Message
     from fairlead.sent import Acknowledger, Sent
@@ -40,10 +45,13 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Acknowledger": "fairlead.sent",
+    "Answer": "fairlead.client.questions",
     "Asked": "fairlead.confirmation",
     "Backend": "fairlead.backend",
     "Batch": "fairlead.batch",
     "Choice": "fairlead.confirmation",
+    "Client": "fairlead.client.client",
+    "Closed": "fairlead.client.questions",
     "Escalation": "fairlead.confirmation",
     "Event": "fairlead.events",
     "Inbound": "fairlead.inbound",
@@ -51,7 +59,11 @@ _WHERE = {
     "Member": "fairlead.presence",
     "Message": "fairlead.sends",
     "PastConnection": "fairlead.history",
+    "Position": "fairlead.position",
+    "Question": "fairlead.client.questions",
+    "Recovery": "fairlead.client.told",
     "Sent": "fairlead.sent",
+    "StateChange": "fairlead.client.told",
     "SyncBackend": "fairlead.sync",
     "Task": "fairlead.task",
     "TaskStepResult": "fairlead.confirmation",
@@ -64,10 +76,14 @@ _WHERE = {
 
 __all__ = [
     "Acknowledger",
+    "Answer",
     "Asked",
     "Backend",
     "Batch",
     "Choice",
+    "Client",
+    "ClientError",
+    "Closed",
     "Conflict",
     "Escalation",
     "Event",
@@ -81,8 +97,12 @@ __all__ = [
     "Message",
     "NotFound",
     "PastConnection",
+    "Position",
+    "Question",
     "RateLimited",
+    "Recovery",
     "Sent",
+    "StateChange",
     "SyncBackend",
     "Task",
     "TaskStepResult",

@@ -9,7 +9,7 @@ answer goes one way, to the socket that asked or, as a durable message, to the u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from fairlead.codec import MAX_BYTES, bounded, from_json, to_json
 from fairlead.codes import ERRORS
@@ -20,6 +20,9 @@ from fairlead.messages import push
 from fairlead.names import Names
 from fairlead.redis.calls import Call
 from fairlead.redis.scripts import load
+
+if TYPE_CHECKING:
+    from fairlead.pushes import LateReply
 
 KEPT_MS: Final = 3_600_000
 """How long it is known that an action was answered."""
@@ -150,7 +153,13 @@ def late(asked: Asked, answer: bytes, sender: str) -> Envelope:
     body = from_json(answer)
     assert isinstance(body, dict)
     result = body.pop("result", {})
-    fixed = {"type": "reply", "ref": asked.ref, "late": True, "connection_id": asked.connection_id}
+    fixed: LateReply = {
+        "type": "reply",
+        "ref": asked.ref,
+        "late": True,
+        "connection_id": asked.connection_id,
+        "ok": bool(body.pop("ok")),
+    }
     return push({**result, **body, **fixed}, asked.channel, sender=sender, message_id=asked.id)
 
 

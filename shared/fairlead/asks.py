@@ -42,6 +42,9 @@ _ENLIST: Final = load("enlist")
 State: TypeAlias = Literal["pending", "answered", "timed_out", "cancelled", "undeliverable", "forgotten"]
 """``forgotten`` is what nobody knows any more, because Redis was emptied."""
 
+Ending: TypeAlias = Literal["answered", "timed_out", "cancelled", "forgotten"]
+"""How a question ends, as clients are told."""
+
 ASKED_ANEW: Final = frozenset({"timed_out", "undeliverable"})
 """States that are no answer: who asks again under the same key asks anew."""
 
@@ -102,9 +105,9 @@ class Standing(NamedTuple):
         return max(0.0, (self.deadline - self.now) / 1000)
 
     @property
-    def ending(self) -> str:
+    def ending(self) -> Ending:
         """How it ended, as clients and the application are told."""
-        return "cancelled" if self.state == "undeliverable" else self.state
+        return "cancelled" if self.state == "pending" or self.state == "undeliverable" else self.state
 
     @property
     def is_news(self) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+Then: TypeAlias = Literal["stop", "back_off", "delay", "renew"]
+"""What a client does after a close: come back not at all, after a back-off, after the delay in the reason, with a new
+token."""
 
 
 class Close(NamedTuple):
@@ -11,6 +15,9 @@ class Close(NamedTuple):
     code: int
     word: str
     client: str
+    """What it means for the client, in words."""
+
+    then: Then = "back_off"
 
     def reason(self, text: str = "") -> str:
         """``machine_word: short text`` within the 123 bytes that a close frame can carry."""
@@ -22,18 +29,18 @@ GOING_AWAY: Final = Close(1001, "going_away", "reconnects with jitter")
 TOO_LARGE: Final = Close(1009, "too_large", "stops sending that")
 RESTART: Final = Close(1012, "restart", "reconnects with jitter")
 REPLICA_FULL: Final = Close(1013, "replica_full", "backs off, reconnects")
-BAD_REQUEST: Final = Close(4000, "bad_request", "stops")
-KICKED: Final = Close(4003, "kicked", "stops")
-REPLACED: Final = Close(4009, "replaced", "stops")
+BAD_REQUEST: Final = Close(4000, "bad_request", "stops", "stop")
+KICKED: Final = Close(4003, "kicked", "stops", "stop")
+REPLACED: Final = Close(4009, "replaced", "stops", "stop")
 SLOW_CONSUMER: Final = Close(4100, "slow_consumer", "backs off, reconnects, recovers")
 HEARTBEAT_TIMEOUT: Final = Close(4101, "heartbeat_timeout", "backs off, reconnects")
 INTERNAL_ERROR: Final = Close(4102, "internal_error", "backs off, reconnects")
 FLOODING: Final = Close(4129, "flooding", "backs off, reconnects")
-DRAIN: Final = Close(4200, "drain", "reconnects after the delay in the reason (ms)")
+DRAIN: Final = Close(4200, "drain", "reconnects after the delay in the reason (ms)", "delay")
 """The text of its reason is a decimal integer and no more: ``drain: 350`` asks for 350 milliseconds of patience."""
 
-TOKEN_EXPIRED: Final = Close(4401, "token_expired", "refreshes the token, reconnects")
-FORBIDDEN: Final = Close(4403, "forbidden", "stops")
+TOKEN_EXPIRED: Final = Close(4401, "token_expired", "refreshes the token, reconnects", "renew")
+FORBIDDEN: Final = Close(4403, "forbidden", "stops", "stop")
 AUTH_TIMEOUT: Final = Close(4408, "auth_timeout", "backs off, reconnects")
 TOO_MANY_CONNECTIONS: Final = Close(4429, "too_many_connections", "backs off, or stops when the policy is refuse")
 
@@ -73,6 +80,16 @@ _WORDS: Final = {
 def word_of(code: int) -> str:
     """How *code* is called in logs and figures, whoever closed with it; ``other`` for one of a client's own."""
     return _WORDS.get(code, "other")
+
+
+_THEN: Final[dict[int, Then]] = {close.code: close.then for close in CLOSES}
+
+_THEN_BY_HUNDREDS: Final[dict[int, Then]] = {40: "stop", 42: "delay", 44: "stop"}
+
+
+def then(code: int) -> Then:
+    """What a client does after a close with *code*, be it one that only its hundreds say something about."""
+    return _THEN.get(code) or _THEN_BY_HUNDREDS.get(code // 100, "back_off")
 
 
 ERRORS: Final = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from fairlead.codec import from_json
 from fairlead.envelope import Envelope, unseal
@@ -12,6 +12,9 @@ from fairlead.forms import Change, Form, fate
 from fairlead.names import Names, channel
 from fairlead.presence import Query
 from fairlead.redis.scripts import load
+
+if TYPE_CHECKING:
+    from fairlead.pushes import DeviceNotice
 
 DeviceId: TypeAlias = str | int
 
@@ -31,11 +34,12 @@ def device_channel(device_id: DeviceId) -> str:
     return channel("device", str(device_id) if is_number else device_id)  # type: ignore[arg-type]
 
 
-def notice(device_id: DeviceId, status: str, extra: Mapping[str, object]) -> dict[str, object]:
+def notice(device_id: DeviceId, status: DeviceStatus, extra: Mapping[str, object]) -> dict[str, object]:
     """The message that says how a device is; its id stays a number if it is one."""
     if status not in STATUSES:
         raise InvalidMessage(f"the status of a device is one of {', '.join(STATUSES)}", status=str(status)[:64])
-    return {**extra, "type": "device_status", "device_id": device_id, "status": status}
+    said: DeviceNotice = {"type": "device_status", "device_id": device_id, "status": status}
+    return {**extra, **said}
 
 
 def kept(names: Names, channel: str, envelope: Envelope) -> Change:

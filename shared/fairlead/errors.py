@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 
 class FairleadError(Exception):
@@ -15,7 +16,7 @@ class FairleadError(Exception):
 
     code: ClassVar[str] = "internal"
 
-    def __init__(self, message: str, **detail: Any) -> None:
+    def __init__(self, message: str, /, **detail: Any) -> None:
         super().__init__(message)
         self.message = message
         self.detail = detail
@@ -71,3 +72,40 @@ class Unavailable(FairleadError):
     """Redis cannot be reached or takes nothing; ``detail["unknown"]`` where it may have stored it. Try again."""
 
     code = "unavailable"
+
+
+class ClientError(FairleadError):
+    """
+    What `fairlead.Client` was told, or found out by itself, where no other class says it: ``code`` does.
+
+    Beside the codes of error frames and the words of closes: ``timeout`` (no answer in time), ``disconnected`` (the
+    connection broke before the answer), ``closed`` (the client has ended), ``too_many`` (too much waits), ``no_token``.
+    """
+
+    def __init__(self, code: str, message: str, /, **detail: Any) -> None:
+        super().__init__(message, **detail)
+        self.code = code  # type: ignore[misc] # here it is the gateway that says which
+
+
+_BY_CODE: Final[Mapping[str, type[FairleadError]]] = {
+    error.code: error
+    for error in (
+        InvalidJson,
+        InvalidMessage,
+        UnknownAction,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+        RateLimited,
+        TooLarge,
+        Conflict,
+        HandlerTimeout,
+        Unavailable,
+    )
+}
+
+
+def error_of(code: str, message: str, detail: Mapping[str, Any]) -> FairleadError:
+    """The error that an error frame, or the word of a close, stands for."""
+    known = _BY_CODE.get(code)
+    return known(message, **detail) if known else ClientError(code, message, **detail)

@@ -19,6 +19,7 @@ from fairlead.tracing import current
 if TYPE_CHECKING:
     from fairlead.envelope import Envelope
     from fairlead.groups import Entry
+    from fairlead.pushes import MessageRefused, NewMessage
 
 KEPT: Final = 10_000
 """Entries that are kept, whether or not anybody has read them."""
@@ -108,8 +109,8 @@ class Inbound(Generic[Done, Outcome]):
         if not isinstance(result, Mapping):
             raise InvalidMessage(f"a reply is a mapping, not {type(result).__name__}")
         channel = self.channel if self.channel.startswith("session:") else f"user:{self.user_id}"
-        message = {"type": "new_message", "message_type": "text", "reply_to": self.message_id, **result}
-        return self._respond(self._push(channel, message))
+        said: NewMessage = {"type": "new_message", "message_type": "text", "reply_to": self.message_id}
+        return self._respond(self._push(channel, {**said, **result}))
 
     def error(self, code: str, message: str, **detail: object) -> Outcome:
         """Answer with an error; *code* is one of the protocol's, such as ``not_found``. To a message as well."""
@@ -117,8 +118,15 @@ class Inbound(Generic[Done, Outcome]):
         if self.action != MESSAGE:
             return self._respond(Reply(self._asked, answer) if self._reply_to else None)
         # Without its ref: the action that stored the message has had its one reply.
-        frame = {"type": "error", "ref": None, "code": code, "message": message, "detail": detail}
-        return self._respond(self._push(f"user:{self.user_id}", {**frame, "message_id": self.message_id}))
+        refused: MessageRefused = {
+            "type": "error",
+            "ref": None,
+            "code": code,
+            "message": message,
+            "detail": detail,
+            "message_id": self.message_id,
+        }
+        return self._respond(self._push(f"user:{self.user_id}", refused))
 
     def _push(self, channel: str, message: Mapping[str, object]) -> Push:
         """Under an id that is the same when all this is done again, in the same order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fairlead.codec import MAX_BYTES, bounded, from_json, to_json
 from fairlead.errors import Conflict, FairleadError, InvalidJson, InvalidMessage, TooLarge, Unavailable
@@ -19,6 +19,9 @@ from fairlead.presence import Query, pairs
 from fairlead.redis.calls import Call
 from fairlead.redis.scripts import load
 from fairlead.sent import Fate
+
+if TYPE_CHECKING:
+    from fairlead.pushes import PatchPush, Snapshot
 
 STATE_TTL_SECONDS: Final = 30 * 24 * 3600
 """How long a state is kept after its last change."""
@@ -112,9 +115,9 @@ def patched(
     gone = unset if isinstance(unset, str | Mapping) else list(unset)
     checked(patch, gone)
     id_ = uuid7() if patch_id is None else _checked_patch_id(patch_id)
-    message: dict[str, object] = {"type": "patch", "instance": instance_name, "patch": patch, "patch_id": id_}
+    message: PatchPush = {"type": "patch", "instance": instance_name, "patch": dict(patch), "patch_id": id_}
     if gone:
-        message["unset"] = gone
+        message["unset"] = list(gone)
     return _changed(names, instance_name, message, f"{_PATCH_ID}{id_}", b"", base_version, sender, ttl_seconds)
 
 
@@ -131,7 +134,7 @@ def replaced(
     if not isinstance(document, Mapping):
         raise InvalidMessage(f"a document is a mapping, not {type(document).__name__}")
     text = bounded(to_json(document), MAX_DOCUMENT_BYTES)
-    message = {"type": "snapshot", "instance": instance_name, "document": document}
+    message: Snapshot = {"type": "snapshot", "instance": instance_name, "document": dict(document)}
     return _changed(names, instance_name, message, uuid7(), text, base_version, sender, ttl_seconds)
 
 

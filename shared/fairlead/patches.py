@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from fairlead.errors import InvalidMessage
 
@@ -116,6 +116,23 @@ def apply(document: Any, tree: Tree) -> dict[str, Any]:
     root = document if isinstance(document, dict) else {}
     _grow(root, tree)
     return root
+
+
+def applied(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
+    """*document* after a patch, which is another one: what did not change is in both. Neither may be changed."""
+    root = _loosened(document, tree)
+    _grow(root, tree)
+    return cast("dict[str, Any]", root)
+
+
+def _loosened(container: Any, tree: Tree) -> Any:
+    """A copy of *container* as far as *tree* leads into it, so that the patch changes nothing of the old one."""
+    copy: Any = dict(container) if isinstance(container, Mapping) else list(container)
+    for segment, end in tree.items():
+        inner = _at(copy, segment) if isinstance(end, dict) else None
+        if isinstance(end, dict) and isinstance(inner, dict | list):
+            _put(copy, segment, _loosened(inner, end))
+    return copy
 
 
 def _plant(tree: Tree, path: object, end: Put | _Gone) -> None:

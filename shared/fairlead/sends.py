@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Final, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack, get_args
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack, get_args
 
 from fairlead import devices, instances, tasks
 from fairlead.acks import ACK_SECONDS, checked_seconds
@@ -16,6 +16,9 @@ from fairlead.messages import AI, SYSTEM, checked_message_id, checked_sender, ch
 from fairlead.names import BROADCAST, Names, channel, checked_channel, checked_id
 from fairlead.publication import Sayable
 from fairlead.task import TaskStatus
+
+if TYPE_CHECKING:
+    from fairlead.pushes import AiStatus, MessageStatusUpdate
 
 Receipt = TypeVar("Receipt", covariant=True)
 """What a send gives: a `Sent`, or something to await that gives one."""
@@ -131,9 +134,10 @@ class Sends(ABC, Generic[Receipt]):
     def ai_status(self, session_id: str, status: str, message: str | None = None, **extra: object) -> Receipt:
         """Show the members of a session what its AI is doing, in the name of ``ai``; at most once (ST-5)."""
         name = channel("session", session_id)
-        said = {} if message is None else {"message": message}
-        content = {**extra, **said, "type": "ai_processing_status", "status": checked_status(status)}
-        return self._say(name, push(content, name, sender=AI)._replace(flags=EPHEMERAL))
+        said: AiStatus = {"type": "ai_processing_status", "status": checked_status(status)}
+        if message is not None:
+            said["message"] = message
+        return self._say(name, push({**extra, **said}, name, sender=AI)._replace(flags=EPHEMERAL))
 
     def message_status(self, session_id: str, message_id: str, status: MessageStatus, **extra: object) -> Receipt:
         """
@@ -146,8 +150,12 @@ class Sends(ABC, Generic[Receipt]):
         name = channel("session", session_id)
         if status not in MESSAGE_STATUSES:
             raise InvalidMessage(f"the status of a message is one of {', '.join(MESSAGE_STATUSES)}")
-        facts = {"message_id": checked_message_id(message_id or ""), "status": status}
-        return self.send(name, {**extra, **facts, "type": "message_status_update"})
+        facts: MessageStatusUpdate = {
+            "type": "message_status_update",
+            "message_id": checked_message_id(message_id or ""),
+            "status": status,
+        }
+        return self.send(name, {**extra, **facts})
 
     def broadcast(self, message: Message, **options: Unpack[Options]) -> Receipt:
         """Send to everybody who is connected at this moment."""

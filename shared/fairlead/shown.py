@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fairlead.asks import Standing
 from fairlead.confirmation import Asked, OnTimeout, Unanswered, UserConfirmation
 from fairlead.messages import rfc3339
 from fairlead.response import Fault
 
+if TYPE_CHECKING:
+    from fairlead.pushes import ConfirmAck, QuestionAsked, QuestionClosed, QuestionShown
 
-def question_message(standing: Standing) -> dict[str, Any]:
+
+def question_message(standing: Standing) -> QuestionAsked:
     """The push that asks; the fields of the step stand at top level as well, for clients that know no more."""
     asked = standing.asked
-    confirm = {
+    confirm: QuestionShown = {
         "kind": asked["kind"],
         "message": asked["message"],
         "severity": asked["severity"],
@@ -29,39 +32,51 @@ def question_message(standing: Standing) -> dict[str, Any]:
     if "schema" in asked:
         confirm["schema"] = asked["schema"]
     result = asked["step_result"]
-    flat = {key: value for key, value in result.items() if key != "step"}
     return {
         "type": "task_step_result",
         "callback_id": standing.callback_id,
         "task_id": asked["task_id"],
         "step": asked["step"],
         "step_result": result,
-        **flat,
+        "result": result["result"],
+        "completed": result["completed"],
+        "message": result["message"],
+        "status": result["status"],
+        "error_code": result["error_code"],
+        "error_message": result["error_message"],
         "confirm": confirm,
     }
 
 
-def closed_message(standing: Standing) -> dict[str, Any]:
+def closed_message(standing: Standing) -> QuestionClosed:
     """The push that closes every open dialog of a question that is over."""
-    return {
+    closed: QuestionClosed = {
         "type": "confirm_closed",
         "callback_id": standing.callback_id,
         "status": standing.ending,
         "by": standing.response.get("by"),
         "at": moment(standing.at),
-    } | ({"on_behalf": True} if standing.response.get("on_behalf") else {})
+    }
+    if standing.response.get("on_behalf"):
+        closed["on_behalf"] = True
+    return closed
 
 
 _TOLD_THE_ANSWER: Final = ("accepted", "duplicate", "already_answered")
 """Of whoever has the secret and is among the responders; others learn nothing, not even that there is an answer."""
 
 
-def ack_message(callback_id: str, status: str, standing: Standing | None, faults: Sequence[Fault]) -> dict[str, Any]:
+def ack_message(callback_id: str, status: str, standing: Standing | None, faults: Sequence[Fault]) -> ConfirmAck:
     """What whoever answered is told; of an answer that counts, which it is, and who gave it."""
-    ack: dict[str, Any] = {"type": "confirm_ack", "callback_id": callback_id, "status": status}
+    ack: ConfirmAck = {"type": "confirm_ack", "callback_id": callback_id, "status": status}
     if standing is not None and standing.state == "answered" and status in _TOLD_THE_ANSWER:
         said = standing.response
-        ack["answer"] = {key: said[key] for key in ("proceed", "choice", "by")} | {"at": moment(standing.at)}
+        ack["answer"] = {
+            "proceed": said["proceed"],
+            "choice": said["choice"],
+            "by": said["by"],
+            "at": moment(standing.at),
+        }
     if faults:
         ack["errors"] = list(faults)
     return ack

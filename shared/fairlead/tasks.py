@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid5
 
 from msgpack import packb
@@ -20,6 +20,9 @@ from fairlead.redis.scripts import load
 from fairlead.sent import Fate
 from fairlead.task import MAX_FIELDS, Task, field_text, held_task, is_number
 from fairlead.tracing import current
+
+if TYPE_CHECKING:
+    from fairlead.pushes import TaskCancelled
 
 MAX_WATCHERS: Final = 100
 
@@ -105,7 +108,13 @@ def cancelled_notice(task_id: str | int, owner: str, by: str, version: int) -> t
     Its id follows from the task, so that it may be said again by whoever cannot know whether it was.
     """
     task, name = id_of(task_channel(task_id)), channel("user", owner)
-    message = {"type": "task_cancelled", "task_id": task, "user_id": by, "status": "cancelled", "version": version}
+    message: TaskCancelled = {
+        "type": "task_cancelled",
+        "task_id": task,
+        "user_id": by,
+        "status": "cancelled",
+        "version": version,
+    }
     return name, push(message, name, message_id=str(uuid5(_CANCELLED, f"{version}:{task}")))
 
 

@@ -195,3 +195,12 @@ def test_somebody_with_too_many_questions_is_not_asked_another(fairlead: Fairlea
 
     assert (said.status, said.out) == (Status.REFUSED, "")
     assert said.err == "fairlead: user:ada has too many open questions\n"
+
+
+def test_that_nobody_is_there_is_told_while_it_waits(configured: None, fairlead: Fairlead) -> None:
+    alone = fairlead("ask", "user:nobody-is-here", "Go on?", "--timeout", "1")
+    of_a_role = fairlead("ask", "role:ops", "Go on?", "--timeout", "1")
+
+    assert alone.status == of_a_role.status == Status.NO
+    assert "nobody who may answer is connected now" in alone.err
+    assert "connected now" not in of_a_role.err

@@ -168,6 +168,21 @@ def test_ctrl_c_ends_listening_without_a_traceback(replica: Replica) -> None:
     assert "Traceback" not in err
 
 
+def test_a_gateway_that_comes_back_is_listened_to_again(replica: Replica, fairlead: Fairlead) -> None:
+    client = listener(replica, "--user", "42", "--count", "2", "--timeout", "40")
+    fairlead("send", "user:42", HELLO)
+
+    replica.stop()
+    fairlead("send", "user:42", '{"type":"hello","content":"while nobody was there"}')
+    replica.start()
+    status, out, err = ended(client)
+
+    assert status == Status.OK
+    assert [line.partition("  ")[0] for line in out.splitlines()] == ["hello", "hello"]
+    assert "while nobody was there" in out
+    assert "4200" in err and "coming back" in err and err.count("connected to replica") == 2
+
+
 def test_a_gateway_that_ends_is_told_with_its_code(replica: Replica) -> None:
     client = listener(replica, "--user", "42")
 

@@ -17,7 +17,7 @@ HELLO = '{"type":"hello"}'
 
 MISTAKES = {
     "unknown command": (("sned",), {}, Status.USAGE, "send"),
-    "missing argument": (("send",), {}, Status.USAGE, "channel"),
+    "missing argument": (("send",), {}, Status.USAGE, "CHANNEL"),
     "unknown option": (("send", "--nope", "user:42", HELLO), {}, Status.USAGE, "--nope"),
     "no subcommand": (("token",), {}, Status.USAGE, "token --help"),
     "message is not JSON": (("send", "user:42", "hello"), {}, Status.USAGE, "not JSON"),
@@ -27,7 +27,18 @@ MISTAKES = {
     "channel has no kind": (("send", "42", HELLO), {}, Status.USAGE, "kind:id"),
     "channel of unknown kind": (("send", "room:42", HELLO), {}, Status.USAGE, "room"),
     "channel with a space": (("send", "user:4 2", HELLO), {}, Status.USAGE, "128"),
-    "redis is away": (("send", "user:42", HELLO), {"REDIS_URL": "redis://127.0.0.1:1/0"}, Status.UNAVAILABLE, ""),
+    "redis is away": (
+        ("send", "user:42", HELLO),
+        {"REDIS_URL": "redis://:hunter2@127.0.0.1:1/3"},
+        Status.UNAVAILABLE,
+        "it is looked for at 127.0.0.1:1/3: start it, set FAIRLEAD_REDIS_URL",
+    ),
+    "sentinels are away": (
+        ("token", "revoke", "--user", "42"),
+        {"REDIS_URL": "redis+sentinel://127.0.0.1:1,127.0.0.1:2/mymaster/0"},
+        Status.UNAVAILABLE,
+        "mymaster behind the Sentinels 127.0.0.1:1,127.0.0.1:2",
+    ),
     "redis is a cluster among others": (
         ("serve",),
         {"REDIS_URL": "redis+cluster://:hunter2@h1,redis://h2", "JWT_SECRET": "9f86d081884c7d659a2feaa0c55ad015"},
@@ -74,7 +85,7 @@ MISTAKES = {
         "--metadata",
     ),
     "ask nobody": (("ask", "", "Go on?"), {}, Status.USAGE, "responder"),
-    "ask without a question": (("ask", "user:ada"), {}, Status.USAGE, "message"),
+    "ask without a question": (("ask", "user:ada"), {}, Status.USAGE, "MESSAGE"),
     "ask for no time": (("ask", "ada", "Go on?", "--timeout", "0"), {}, Status.USAGE, "1 to 86400"),
     "ask to raise": (("ask", "ada", "Go on?", "--on-timeout", "raise"), {}, Status.USAGE, "--on-timeout"),
     "ask to go into danger": (
@@ -179,4 +190,5 @@ def test_the_library_without_the_gateway_says_what_to_install() -> None:
     )
 
     assert said.returncode == Status.NO
-    assert said.stderr.strip() == "fairlead: typer is not installed; pip install 'fairlead[gateway]', or [dev] for all"
+    assert said.stderr.startswith("fairlead: typer is not installed") and said.stderr.count("\n") == 1
+    assert "pip install 'fairlead[dev]'" in said.stderr and "'fairlead[gateway]'" in said.stderr

@@ -206,7 +206,16 @@ def get(url: str, headers: dict[str, str] | None = None) -> int:
 
 
 OPERATORS = (
-    *("/metrics", "/openapi.json", "/docs", "/docs/x", "/dashboard", "/static/dashboard/app.js", "/ws/admin/monitor"),
+    *(
+        "/metrics",
+        "/openapi.json",
+        "/asyncapi.json",
+        "/docs",
+        "/docs/x",
+        "/dashboard",
+        "/static/dashboard/app.js",
+        "/ws/admin/monitor",
+    ),
     *("/api/v1/websocket/stats", "/api/v1/websocket/health", "/api/v1/websocket/ticketsx", "/api/v2"),
 )
 """What replicas of this test serve on their one listener, or might."""

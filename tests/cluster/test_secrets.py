@@ -25,7 +25,7 @@ WEBHOOK_SECRET: Final = "canary0of0the0webhook0b4d6880ac1e3f5d7b9024f3a1c"
 WEBHOOK_PATH: Final = "canary-path-of-the-webhook"
 QUERY_TOKEN: Final = "canary-token-in-a-query"
 
-PAGES: Final = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/dashboard")
+PAGES: Final = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs", "/dashboard")
 
 
 def test_no_secret_is_written_or_answered(prefix: str) -> None:

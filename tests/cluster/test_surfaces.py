@@ -34,7 +34,7 @@ SECONDS = 15.0
 HEALTH: Final = ("/healthz", "/readyz")
 """Open to whoever asks, everywhere."""
 
-KNOWN: Final = ("/openapi.json", "/metrics", "/docs", "/dashboard")
+KNOWN: Final = ("/openapi.json", "/asyncapi.json", "/metrics", "/docs", "/dashboard")
 """Of operators, beside the table of routes."""
 
 

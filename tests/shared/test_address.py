@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fairlead.names import Names
-from fairlead.redis.address import Kind, addresses
+from fairlead.redis.address import Kind, addresses, shown
 from fairlead.redis.shards import open_shards
 from fairlead.redis.sync_shards import open_shards_sync
 
@@ -69,3 +69,21 @@ def test_what_is_no_address_is_refused_at_once_without_repeating_it(url: str) ->
             connect(url, Names("t"))
         assert SECRET not in str(caught.value)
         assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("redis://user:hunter2@host:6379/3?ssl_ca_certs=/x", "host:6379/3"),
+        ("rediss://:hunter2@host", "host/0"),
+        ("redis://:hunter2@one:1/0,redis://:hunter2@two:2/0", "one:1/0, two:2/0"),
+        (
+            "redis+sentinel://u:hunter2@h1,h2:2/mymaster/0?sentinel_password=hunter2",
+            "mymaster behind the Sentinels h1:26379,h2:2",
+        ),
+        ("redis+cluster://u:hunter2@h1:7000,h2:7001/", "the cluster of h1:7000,h2:7001"),
+        ("redis+nonsense://u:hunter2@h1", "no address that we know"),
+    ],
+)
+def test_people_are_shown_where_it_leads_and_no_password(url: str, text: str) -> None:
+    assert shown(url) == text

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import fairlead
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +69,55 @@ asyncio.run(main())
 """
 
 
+CLIENT_SCRIPT = """
+import asyncio
+import fairlead
+
+
+async def token(reason: str) -> str | None:
+    return "a token" if reason == "connect" else None
+
+
+async def ask(question: fairlead.Question) -> bool | fairlead.Answer | None:
+    print(question.message, question.choices[0].label, question.remaining())
+    return fairlead.Answer(proceed=False, feedback="not now") if question.severity == "danger" else True
+
+
+async def main() -> None:
+    client = fairlead.Client("wss://example.org/ws", token=token, positions={"user:42": fairlead.Position(7, "e.1")})
+    ends = client.on("report_ready", lambda message: print(message["content"]))
+    ends()
+
+    @client.on("tick")
+    async def tick(message: dict[str, object]) -> None:
+        print(message)
+
+    client.on_question(ask)
+    client.on_state(lambda change: print(change.state, change.word, change.retry_in))
+    client.on_recovered(lambda recovery: print(recovery.channel, recovery.missed))
+    async with client as same:
+        reveal_type(same)
+        await client.subscribe("topic:prices")
+        offset: int = (await client.session("s1").send("hi"))["offset"]
+        people: list[str] = [member["user_id"] for member in await client.presence("session:s1")]
+        counter = client.instance("counter")
+        counter.on_change(lambda change: print(change.version, change.document))
+        await counter.open()
+        try:
+            await counter.patch({"n": 1}, base_version=counter.version)
+        except fairlead.Conflict as conflict:
+            print(conflict.detail["version"])
+        except fairlead.ClientError as error:
+            print(error.code)
+        async for message in client.messages("tick"):
+            print(message["content"], offset, people, same.positions["user:42"].offset)
+            break
+
+
+asyncio.run(main())
+"""
+
+
 def python(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.strip()
@@ -89,12 +140,34 @@ def test_every_public_name_exists() -> None:
     assert not hasattr(fairlead, "no_such_name")
 
 
-def test_a_users_script_passes_strict_type_checking(tmp_path: Path) -> None:
+def test_what_a_client_needs_is_named_where_it_is_missing() -> None:
+    code = "import sys; sys.modules['websockets.asyncio.client'] = None; from fairlead import *; import fairlead;"
+
+    said = python(f"""{code}
+try:
+    fairlead.Client("ws://127.0.0.1/ws")
+except ImportError as error:
+    print(error)""")
+
+    assert said == "fairlead.Client needs the library websockets: pip install 'fairlead[client]'"
+
+
+def test_a_client_needs_nothing_of_the_gateway() -> None:
+    code = "import fairlead, sys; fairlead.Client('ws://127.0.0.1/ws');"
+
+    assert python(f"{code} print([name for name in {NOT_OURS} if name in sys.modules])") == "[]"
+    assert python(f"{code} print('redis' in sys.modules)") == "False"
+
+
+@pytest.mark.parametrize(
+    ("source", "revealed"), [(USER_SCRIPT, "fairlead.sent.Sent"), (CLIENT_SCRIPT, "fairlead.client.client.Client")]
+)
+def test_a_users_script_passes_strict_type_checking(tmp_path: Path, source: str, revealed: str) -> None:
     script = tmp_path / "script.py"
-    script.write_text(USER_SCRIPT)
+    script.write_text(source)
 
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110, cwd=tmp_path)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert 'Revealed type is "fairlead.sent.Sent"' in done.stdout
+    assert f'Revealed type is "{revealed}"' in done.stdout

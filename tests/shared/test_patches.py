@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fairlead.errors import InvalidMessage
-from fairlead.patches import MAX_PATHS, apply, checked, depth, segments
+from fairlead.patches import MAX_PATHS, applied, apply, checked, depth, segments
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "vectors" / "patches.json").read_text())
 
@@ -143,3 +143,18 @@ def test_the_path_that_is_wrong_is_named_and_not_repeated_in_full() -> None:
 @pytest.mark.parametrize(("value", "levels"), [(1, 0), ([], 1), ({"a": [1, {"b": {}}]}, 4)])
 def test_how_deep_a_value_is(value: Any, levels: int) -> None:
     assert depth(value) == levels
+
+
+@given(st.dictionaries(KEYS, DOCUMENTS, max_size=3), patches())
+def test_another_document_is_the_same_and_the_old_one_is_as_it_was(
+    document: dict[str, Any], change: tuple[dict[str, Any], list[str]]
+) -> None:
+    patch, unset = change
+    assume(patch or unset)
+    before = deepcopy(document)
+
+    other = applied(document, checked(deepcopy(patch), unset))
+
+    assert other == after(document, patch, unset)
+    assert document == before
+    assert other is not document

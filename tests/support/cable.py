@@ -50,13 +50,13 @@ class _Link(NamedTuple):
 
 
 class Cable:
-    """Links from a port of its own to *target_port* on this machine."""
+    """Links from a port of its own to the first of *target_ports* on this machine where somebody listens."""
 
-    def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
+    def __init__(self, *target_ports: int) -> None:
+        self._target_ports = target_ports
         self._server: asyncio.Server | None = None
         self._links: set[_Link] = set()
-        self._port = 0
+        self.port = 0
         self.up = Way()
         """Towards the target."""
         self.down = Way()
@@ -64,7 +64,7 @@ class Cable:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._port}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
 
     def clear(self) -> None:
         """All is well again."""
@@ -78,7 +78,7 @@ class Cable:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._link, "127.0.0.1", 0)
-        self._port = self._server.sockets[0].getsockname()[1]
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(
@@ -92,9 +92,11 @@ class Cable:
             await asyncio.sleep(0)
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            there_reader, there = await asyncio.open_connection("127.0.0.1", self._target_port)
-        except OSError:
+        for port in self._target_ports:
+            with suppress(OSError):
+                there_reader, there = await asyncio.open_connection("127.0.0.1", port)
+                break
+        else:
             writer.transport.abort()
             return
         link = _Link(writer, there)

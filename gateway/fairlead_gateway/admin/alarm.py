@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 import structlog
@@ -22,6 +22,9 @@ from fairlead_gateway.admin.overview import Overview
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 from fairlead_gateway.facts.statistics import Turn
 from fairlead_gateway.sessions.tasks import Tasks
+
+if TYPE_CHECKING:
+    from fairlead.pushes import AlertUpdate
 
 log = structlog.get_logger(__name__)
 
@@ -228,7 +231,8 @@ class Alarm:
         event = "alert" if change.has_begun else "alert is over"
         write(event, rule=change.rule.name, subject=change.subject, message=alert["message"])
         try:
-            await self._publisher.publish(ADMINS, push({"type": "alert", "alert": alert}, ADMINS), durable=False)
+            told: AlertUpdate = {"type": "alert", "alert": dict(alert)}
+            await self._publisher.publish(ADMINS, push(told, ADMINS), durable=False)
         except Unavailable as error:
             log.warning("admins were not told of an alert", why=error.message)
 

@@ -12,5 +12,8 @@ def main() -> NoReturn:
         from fairlead_gateway.cli.commands import run
     except ModuleNotFoundError as missing:
         # The library alone brings this command along, but not what it needs.
-        sys.exit(f"fairlead: {missing.name} is not installed; pip install 'fairlead[gateway]', or [dev] for all")
+        sys.exit(
+            f"fairlead: {missing.name} is not installed, this is the library alone; for the command: "
+            "pip install 'fairlead[dev]' (a Valkey comes along) or 'fairlead[gateway]'"
+        )
     sys.exit(run())

@@ -10,6 +10,7 @@ import typer
 
 from fairlead.confirmation import Feedback, Severity, UserConfirmation
 from fairlead.errors import InvalidJson
+from fairlead.sync import SyncBackend
 from fairlead_gateway.cli.configured import reachable
 from fairlead_gateway.cli.output import Json, Status, note, say, say_json
 from fairlead_gateway.cli.send import backend
@@ -25,8 +26,10 @@ _TOLD: Final = {
 
 
 def ask(
-    whom: Annotated[str, typer.Argument(help="Who may answer: user:42 or role:ops; several with commas.")],
-    message: Annotated[str, typer.Argument(help="What to ask.")],
+    whom: Annotated[
+        str, typer.Argument(metavar="WHOM", help="Who may answer: user:42 or role:ops; several with commas.")
+    ],
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="What to ask.")],
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 300.0,
     on_timeout: Annotated[Literal["stop", "proceed"], typer.Option(help="What it comes to without one.")] = "stop",
     choice: Annotated[
@@ -68,6 +71,8 @@ def ask(
             begun = fl.begin_ask(people, message, **wording)
             if not as_json and begun.status == "pending":
                 note("waiting for an answer; Ctrl-C " + ("leaves it open" if key else "takes the question back"))
+                if _is_nobody_there(fl, people):
+                    note("nobody who may answer is connected now; whoever connects in time is asked")
             answer = UNDELIVERABLE if begun.status == "undeliverable" else fl.ask(people, message, **wording)
         except KeyboardInterrupt:
             if not key:  # perhaps it has just been asked, and we do not know it yet: it is the same question now
@@ -82,6 +87,12 @@ def choices(choice: list[str], stop: list[str]) -> list[dict[str, object]]:
     meant = [(one, True) for one in choice or ["proceed=Proceed"]] + [(one, False) for one in stop or ["stop=Stop"]]
     split = [(*one.partition("="), proceed) for one, proceed in meant]
     return [{"value": value, "label": label or value, "proceed": proceed} for value, _, label, proceed in split]
+
+
+def _is_nobody_there(fl: SyncBackend, people: list[str]) -> bool:
+    """Whether it is known that nobody can see the question now; of roles that is not."""
+    users = [one.removeprefix("user:") for one in people]
+    return not any(":" in user or fl.is_online(user) for user in users)
 
 
 def _form(text: str) -> dict[str, Any]:

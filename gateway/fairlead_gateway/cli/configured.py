@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fairlead.redis.address import shown
 from fairlead_gateway.cli.devfile import DevServer, find
 from fairlead_gateway.cli.output import Status, Trouble, note
 from fairlead_gateway.settings import PREFIX, Settings
@@ -37,6 +38,12 @@ def _variable(field: str) -> str:
 def is_set(field: str) -> bool:
     """Whether the environment says something about *field*."""
     return any(f"{PREFIX}{field.upper()}{suffix}" in os.environ for suffix in ("", "_FILE"))
+
+
+def redis_address() -> str:
+    """Where Redis is looked for, for people: without a password."""
+    server = None if is_set("redis_url") else find()
+    return shown(server.redis_url if server else load().redis_url.get_secret_value())
 
 
 def reachable() -> tuple[Settings, DevServer | None]:

@@ -27,8 +27,12 @@ ENDS_WITH: Final = {
 
 
 def send(
-    channel: Annotated[str, typer.Argument(help="Where to: user:42, session:s1, topic:prices, broadcast …")],
-    message: Annotated[str, typer.Argument(help='A JSON object with a "type"; - reads it from standard input.')],
+    channel: Annotated[
+        str, typer.Argument(metavar="CHANNEL", help="Where to: user:42, session:s1, topic:prices, broadcast …")
+    ],
+    message: Annotated[
+        str, typer.Argument(metavar="MESSAGE", help='A JSON object with a "type"; - reads it from standard input.')
+    ],
     message_id: Annotated[
         str | None, typer.Option("--id", help="Id of the message; one that was sent before is not sent again.")
     ] = None,

@@ -44,14 +44,14 @@ app = typer.Typer(name="token", help="Make, check and revoke tokens.")
 def create(
     user: Annotated[str, typer.Option(help="Whom the token is for.")],
     role: Annotated[str, typer.Option(help="Role, such as admin.")] = "",
-    ttl: Annotated[str, typer.Option(help="How long it is good: 90s, 15m, 1h, 7d.")] = "1h",
-    session: Annotated[Patterns, typer.Option(help="Session it may join; repeat, * matches anything.")] = [],  # noqa: B006
-    instance: Annotated[Patterns, typer.Option(help="Instance it may watch.")] = [],  # noqa: B006
-    topic: Annotated[Patterns, typer.Option(help="Topic it may subscribe to.")] = [],  # noqa: B006
-    task: Annotated[Patterns, typer.Option(help="Task it may watch.")] = [],  # noqa: B006
-    device: Annotated[Patterns, typer.Option(help="Device it may reach.")] = [],  # noqa: B006
+    ttl: Annotated[str, typer.Option(metavar="DURATION", help="How long it is good: 90s, 15m, 1h, 7d.")] = "1h",
+    session: Annotated[Patterns, typer.Option(metavar="NAME", help="Session it may join; repeat; * is any.")] = [],  # noqa: B006
+    instance: Annotated[Patterns, typer.Option(metavar="NAME", help="Instance it may watch.")] = [],  # noqa: B006
+    topic: Annotated[Patterns, typer.Option(metavar="NAME", help="Topic it may subscribe to.")] = [],  # noqa: B006
+    task: Annotated[Patterns, typer.Option(metavar="ID", help="Task it may watch.")] = [],  # noqa: B006
+    device: Annotated[Patterns, typer.Option(metavar="ID", help="Device it may reach.")] = [],  # noqa: B006
     device_id: Annotated[str, typer.Option(help="Device that the user holds in hand.")] = "",
-    metadata: Annotated[str, typer.Option(help="A JSON object shown to administrators.")] = "{}",
+    metadata: Annotated[str, typer.Option(metavar="JSON", help="A JSON object shown to administrators.")] = "{}",
     as_json: Json = False,
 ) -> Status:
     """Print a token signed with FAIRLEAD_JWT_SECRET (or the secret of a running fairlead dev)."""
@@ -74,7 +74,7 @@ def create(
 
 @app.command()
 def check(
-    token: Annotated[str, typer.Argument(help="The token; - reads it from standard input.")],
+    token: Annotated[str, typer.Argument(metavar="TOKEN", help="The token; - reads it from standard input.")],
     redis: Annotated[str, typer.Option(help="Where revocations are looked up (FAIRLEAD_REDIS_URL).")] = "",
     as_json: Json = False,
 ) -> Status:

@@ -15,6 +15,7 @@ import typer
 from fairlead.messages import checked_message_id
 from fairlead.names import checked_channel
 from fairlead_gateway.cli.configured import reachable
+from fairlead_gateway.cli.doctor.faults import of_error
 from fairlead_gateway.cli.output import Json, Status, Trouble, note, say_json, table
 from fairlead_gateway.cli.token import everything, signed
 from fairlead_gateway.logs import printable
@@ -28,7 +29,7 @@ _FIRST: Final = ("at", "replica", "station", "channel")
 
 
 def trace(
-    id: Annotated[str, typer.Argument(help="Id of the message, as its sender or a client saw it.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="Id of the message, as its sender or a client saw it.")],
     channel: Annotated[str, typer.Option(help="Where it was said, if you know: user:42, session:s1 …")] = "",
     url: Annotated[str, typer.Option(help="HTTP address of any replica, such as http://127.0.0.1:8000.")] = "",
     token: Annotated[
@@ -65,7 +66,9 @@ def _asked(url: str, token: str) -> Mapping[str, Any]:
     except HTTPError as error:
         raise Trouble(*_refusal(error)) from error
     except (OSError, HTTPException, ValueError) as error:
-        raise Trouble(f"cannot ask {url}: {error or type(error).__name__}", Status.UNAVAILABLE) from error
+        reason = getattr(error, "reason", error)
+        fault = of_error(reason if isinstance(reason, BaseException) else error, url)
+        raise Trouble(f"cannot ask {url}: {fault.text}; {fault.todo}", Status.UNAVAILABLE) from error
     if not isinstance(found, dict) or not isinstance(found.get("steps"), list):
         raise Trouble(f"{url} did not answer as a replica does", Status.UNAVAILABLE)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgpack
 import orjson
@@ -21,6 +21,9 @@ from fairlead_gateway.pool import Connection, ConnectionPool, Format
 from fairlead_gateway.pool.counted import Counted
 from fairlead_gateway.wire.deflate import deflated_frame
 from fairlead_gateway.wire.frames import BINARY, TEXT, binary_frame, text_frame
+
+if TYPE_CHECKING:
+    from fairlead.pushes import PatchPush
 
 log = structlog.get_logger(__name__)
 
@@ -182,7 +185,7 @@ class MessageDispatcher:
         if self._patch is not None:
             sent = await self._patch(instance_name, patch, patch_id, base_version, unset=unset)
             return sent.receivers > 0 or sent.duplicate
-        message: dict[str, object] = {"type": "patch", "instance": instance_name, "patch": patch, "patch_id": patch_id}
+        message: PatchPush = {"type": "patch", "instance": instance_name, "patch": dict(patch), "patch_id": patch_id}
         if base_version is not None:
             message["base_version"] = base_version
         if gone := list(unset):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import orjson
 import structlog
 
@@ -11,6 +13,9 @@ from fairlead.messages import now as timestamp
 from fairlead.position import Entry
 from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.track import Track
+
+if TYPE_CHECKING:
+    from fairlead.pushes import EpochChanged
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +39,7 @@ def epoch_changed(track: Track, *, recovered: bool) -> Outgoing:
 
     :param recovered: whether nothing was lost; if not, clients reload their state.
     """
-    notice = {
+    notice: EpochChanged = {
         "type": "epoch_changed",
         "channel": track.channel,
         "epoch": track.epoch,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from fairlead.envelope import Envelope
 from fairlead.messages import push, rfc3339
 from fairlead.names import channel, id_of
+
+if TYPE_CHECKING:
+    from fairlead.pushes import SessionNews, UserStatus
 
 EVERYBODY: Final = channel("topic", "presence")
 """Where every change of anybody's status is told, to whoever has a claim to that topic."""
@@ -18,8 +21,13 @@ SessionEvent = Literal["session_joined", "session_left"]
 
 def session_news(event: SessionEvent, session: str, user_id: str, connection_id: str) -> Envelope:
     """That a user has come to *session*, such as ``session:s1``, or has left it."""
-    facts = {"user_id": user_id, "connection_id": connection_id, "session_id": id_of(session)}
-    return push({"type": event, **facts}, session, sender=f"user:{user_id}")
+    news: SessionNews = {
+        "type": event,
+        "user_id": user_id,
+        "connection_id": connection_id,
+        "session_id": id_of(session),
+    }
+    return push(news, session, sender=f"user:{user_id}")
 
 
 def status_news(name: str, user_id: str, last_seen: float | None = None) -> Envelope:
@@ -30,10 +38,15 @@ def status_news(name: str, user_id: str, last_seen: float | None = None) -> Enve
     """
     exclude = f"user:{user_id}"
     if last_seen is None:
-        facts = {"user_id": user_id, "status": "online"}
-        return push({"type": "user_status_update", **facts}, name, exclude=exclude)
-    facts = {"user_id": user_id, "status": "offline", "last_seen": moment(last_seen)}
-    return push({"type": "user_status_update", **facts}, name, message_id=_once(user_id, last_seen), exclude=exclude)
+        online: UserStatus = {"type": "user_status_update", "user_id": user_id, "status": "online"}
+        return push(online, name, exclude=exclude)
+    left: UserStatus = {
+        "type": "user_status_update",
+        "user_id": user_id,
+        "status": "offline",
+        "last_seen": moment(last_seen),
+    }
+    return push(left, name, message_id=_once(user_id, last_seen), exclude=exclude)
 
 
 def status_line(user_id: str, last_seen: float | None = None) -> bytes:

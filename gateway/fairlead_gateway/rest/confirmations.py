@@ -196,8 +196,7 @@ def _answer_in(id: str, result: Answered) -> dict[str, Any]:
 
 def _told(id: str, status: str, standing: Standing | None) -> dict[str, Any]:
     """What whoever answers is told of the answer that counts."""
-    answer: dict[str, Any] = ack_message(id, status, standing, ()).get("answer", {})
-    return answer
+    return dict(ack_message(id, status, standing, ()).get("answer", {}))
 
 
 def _audited(asked: Asked[Any, Any], what: str, question: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -20,6 +20,9 @@ from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.api import Api
 from fairlead_gateway.rest.route import Asked, Body, Id, Moment, Nothing, Params, Rows, View, row
 from fairlead_gateway.sessions.replica import Replica
+
+if TYPE_CHECKING:
+    from fairlead.pushes import Note, NotificationPush
 
 WEBSOCKET: Final = "websocket"
 
@@ -118,8 +121,16 @@ async def tell(api: Api, sender: str, body: Notify) -> Notified:
                 f"channels: {name[:64]} is not configured; there is {', '.join(CONFIGURED)}", configured=CONFIGURED
             )
     id, to = body.notification_id or uuid7(), channel("user", body.user_id)
-    told = {"id": id, **body.model_dump(include={"title", "message", "type", "action_url", "auto_close"})}
-    message = {"type": "notification", "notification": {**told, "timestamp": now()}}
+    note: Note = {
+        "id": id,
+        "title": body.title,
+        "message": body.message,
+        "type": body.type,
+        "action_url": body.action_url,
+        "auto_close": body.auto_close,
+        "timestamp": now(),
+    }
+    message: NotificationPush = {"type": "notification", "notification": note}
     envelope = push(message, to, sender=sender, message_id=id, requires_ack=True)
     await api.receipts.begin(to, envelope, min(MAX_ACK_SECONDS, api.replica.settings.history_ttl_seconds))
     way = await _way(api.replica, body.user_id, id)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,10 +14,10 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from fairlead.errors import Unavailable
+from fairlead_gateway.rest import asyncapi, openapi
 from fairlead_gateway.rest.api import Api
 from fairlead_gateway.rest.intake import Intake
 from fairlead_gateway.rest.metrics import metrics_routes
-from fairlead_gateway.rest.openapi import document
 from fairlead_gateway.rest.pages import client_routes, page_routes
 from fairlead_gateway.rest.problems import problem, problem_of
 from fairlead_gateway.rest.requests import serve
@@ -124,10 +125,18 @@ def health_routes(api: Api) -> list[BaseRoute]:
 
 
 def document_routes() -> list[BaseRoute]:
-    """The description of the table."""
-    made = document(ROWS)
+    """What is asked over HTTP, and what is said over WebSockets, each described."""
+    return [
+        Route("/openapi.json", _document(partial(openapi.document, ROWS)), methods=["GET"]),
+        Route("/asyncapi.json", _document(asyncapi.document), methods=["GET"]),
+    ]
 
-    async def openapi(_request: Request) -> Response:
-        return JSONResponse(made, headers={"cache-control": "no-cache"})
 
-    return [Route("/openapi.json", openapi, methods=["GET"])]
+def _document(make: Callable[[], Mapping[str, object]]) -> Callable[[Request], Awaitable[Response]]:
+    """Made when it is first asked for: most replicas are never asked."""
+    once = cache(make)
+
+    async def document(_request: Request) -> Response:
+        return JSONResponse(once(), headers={"cache-control": "no-cache"})
+
+    return document

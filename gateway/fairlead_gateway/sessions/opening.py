@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -29,6 +29,9 @@ from fairlead_gateway.sessions import admins, devices, leaving, people, question
 from fairlead_gateway.sessions.replica import Replica
 from fairlead_gateway.sessions.seating import Recover
 from fairlead_gateway.sessions.voice import encode
+
+if TYPE_CHECKING:
+    from fairlead.pushes import Established, Standing
 
 log = structlog.get_logger(__name__)
 
@@ -170,7 +173,7 @@ def _ensure_in_force(replica: Replica, identity: Identity) -> None:
 
 async def _coming_back(
     replica: Replica, identity: Identity, place: Place, recover: Recover
-) -> tuple[tuple[str, ...], dict[str, dict[str, Any]]]:
+) -> tuple[tuple[str, ...], dict[str, Standing]]:
     """
     The channels beyond its place that a client comes back to, and what it is told about those it may not hear.
 
@@ -179,7 +182,7 @@ async def _coming_back(
     if not recover:
         return (), {}
     back: list[str] = []
-    denied: dict[str, dict[str, Any]] = {}
+    denied: dict[str, Standing] = {}
     placed = {f"user:{identity.user_id}", f"role:{identity.role}", *place.channels, *place.given}
     try:
         for channel in map(checked_channel, recover):
@@ -247,11 +250,9 @@ async def _admit(
     return caught, admission.is_asked
 
 
-def _established(
-    replica: Replica, connection: Connection, channels: Mapping[str, Mapping[str, Any]], ref: str | None
-) -> bytes:
+def _established(replica: Replica, connection: Connection, channels: dict[str, Standing], ref: str | None) -> bytes:
     settings = replica.settings
-    message: dict[str, Any] = {
+    message: Established = {
         "type": "connection_established",
         "connection_id": connection.id,
         "user_id": connection.user_id,
@@ -266,5 +267,5 @@ def _established(
         "channels": channels,
     }
     if ref is not None:
-        message |= {"ref": ref, "ok": True}
+        message["ref"], message["ok"] = ref, True
     return finish(encode(message), connection.format)

@@ -17,6 +17,7 @@ from fairlead_gateway.facts.seats import Admission
 from fairlead_gateway.pool import Connection
 
 if TYPE_CHECKING:
+    from fairlead.pushes import Typing
     from fairlead_gateway.sessions.replica import Replica
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,7 @@ async def typing(replica: Replica, connection: Connection, session: str, is_typi
 
     :raises Unavailable: Redis cannot be reached.
     """
-    notice = {"type": "typing", "user_id": connection.user_id, "is_typing": is_typing}
+    notice: Typing = {"type": "typing", "user_id": connection.user_id, "is_typing": is_typing}
     user = f"user:{connection.user_id}"
     await replica.publisher.publish(session, push(notice, session, sender=user, exclude=user), durable=False)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -43,7 +42,7 @@ async def show_again(replica: Replica, connection: Connection, channels: Sequenc
 
 
 def _frame(
-    connection: Connection, channels: Sequence[str], about: Standing, message: dict[str, Any], what: str
+    connection: Connection, channels: Sequence[str], about: Standing, message: Mapping[str, object], what: str
 ) -> bytes:
     channel = next(channel for channel in channels if channel in about.to)
     return finish(push(message, channel, message_id=f"{what}:{about.round}").frame, connection.format)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fairlead.errors import NotFound, RateLimited
 from fairlead.names import is_id, kind_of
@@ -20,6 +20,7 @@ from fairlead_gateway.sessions import people
 from fairlead_gateway.sessions.frames import Position as Claimed
 
 if TYPE_CHECKING:
+    from fairlead.pushes import Standing
     from fairlead_gateway.sessions.replica import Replica
 
 EPHEMERAL: Final = (Caught(Position(0, ""), None, []), Caught(Position(0, ""), False, []))
@@ -132,7 +133,7 @@ async def state_of(replica: Replica, channel: str) -> bytes:
     return b"" if tell is None else await tell(channel)
 
 
-def told(caught: Mapping[str, Caught]) -> dict[str, dict[str, Any]]:
+def told(caught: Mapping[str, Caught]) -> dict[str, Standing]:
     """What a client is told about its channels: where each stands, and whether it has recovered what it missed."""
     return {channel: _told(*one) for channel, one in caught.items()}
 
@@ -252,9 +253,11 @@ def _position(claimed: Claimed | None) -> Position | None:
     return None if claimed is None else Position(claimed.offset, claimed.epoch, claimed.id or "")
 
 
-def _told(position: Position, recovered: bool | None, missed: Sequence[object]) -> dict[str, Any]:
-    facts: dict[str, Any] = {"offset": position.offset, "epoch": position.epoch} if position.epoch else {}
-    return facts if recovered is None else {**facts, "recovered": recovered}
+def _told(position: Position, recovered: bool | None, missed: Sequence[object]) -> Standing:
+    facts: Standing = {"offset": position.offset, "epoch": position.epoch} if position.epoch else {}
+    if recovered is not None:
+        facts["recovered"] = recovered
+    return facts
 
 
 def _leave(replica: Replica, connection: Connection, channels: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic_core import to_jsonable_python
@@ -12,6 +12,9 @@ from fairlead.errors import FairleadError
 from fairlead.messages import now as timestamp
 from fairlead_gateway.dispatch.dispatcher import finish
 from fairlead_gateway.pool import Connection
+
+if TYPE_CHECKING:
+    from fairlead.pushes import Pong, Refusal, Reply
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
@@ -29,18 +32,23 @@ class Voice:
     def reply(self, connection: Connection, ref: str | None, result: Mapping[str, Any]) -> None:
         """The one answer to an action that carried an id; without one there is nothing to answer."""
         if ref is not None:
-            self.say(connection, {**result, "type": "reply", "ref": ref, "ok": True})
+            reply: Reply = {"type": "reply", "ref": ref, "ok": True}
+            self.say(connection, {**result, **reply})
 
     def error(self, connection: Connection, ref: str | None, error: FairleadError) -> None:
         """Say what was wrong; costs the sender nothing else."""
-        self.say(
-            connection,
-            {"type": "error", "ref": ref, "code": error.code, "message": error.message, "detail": error.detail},
-        )
+        refusal: Refusal = {
+            "type": "error",
+            "ref": ref,
+            "code": error.code,
+            "message": error.message,
+            "detail": error.detail,
+        }
+        self.say(connection, refusal)
 
     def pong(self, connection: Connection, ref: str | None, echoed: Any) -> None:
         """The answer to a ``ping``, which is its reply as well."""
-        message = {"type": "pong", "timestamp": echoed, "server_time": timestamp()}
+        message: Pong = {"type": "pong", "timestamp": echoed, "server_time": timestamp()}
         if ref is not None:
             message["ref"] = ref
         self.say(connection, message)

@@ -122,3 +122,25 @@ def _name(url: str) -> str:
     """Where a plain URL leads, without credentials; what is none is refused where it is opened."""
     parts = urlsplit(url)
     return parts.netloc.rpartition("@")[2] + (parts.path if parts.path not in ("", "/") else "/0")
+
+
+def shown(url: str) -> str:
+    """
+    Where *url* leads, for people: every host with its port, no user, no password, no options.
+
+    Of what is no URL that we know, nothing but that.
+    """
+    try:
+        return ", ".join(map(_shown, addresses(url)))
+    except ValueError:
+        return "no address that we know"
+
+
+def _shown(address: Address) -> str:
+    hosts = ",".join(_netloc(host) for host in address.hosts)
+    match address.kind:
+        case Kind.SENTINEL:
+            return f"{address.service} behind the Sentinels {hosts}"
+        case Kind.CLUSTER:
+            return f"the cluster of {hosts}"
+    return address.name

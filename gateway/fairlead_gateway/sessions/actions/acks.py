@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fairlead.errors import Forbidden
 from fairlead.names import checked_channel
 from fairlead.position import Position
@@ -11,9 +9,10 @@ from fairlead.sent import Acknowledger
 from fairlead_gateway.sessions import seating
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Ack
+from fairlead_gateway.sessions.replies import Acknowledged
 
 
-async def ack(context: Context, frame: Ack) -> dict[str, Any]:
+async def ack(context: Context, frame: Ack) -> Acknowledged:
     """
     Answers what became of each id, and where the cursor of this device stands.
 
@@ -24,7 +23,7 @@ async def ack(context: Context, frame: Ack) -> dict[str, Any]:
     if name not in (*context.connection.channels, *seating.own_channels(context.connection)):
         raise Forbidden(f"you do not hear {name}", channels=[name])
     message_ids = list(frame.message_ids or ())
-    reply: dict[str, Any] = {}
+    reply: Acknowledged = {"acknowledged": {}}
     if frame.offset is not None:
         who = (context.user_id, context.connection_id, context.identity.device_id, "cursor")
         context.replica.trail.stretch("acknowledged", name, 1, frame.offset, frame.epoch or "", *who)

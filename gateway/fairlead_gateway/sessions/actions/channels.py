@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from fairlead.errors import Forbidden, InvalidMessage
 from fairlead.names import checked_channel, kind_of
 from fairlead_gateway.sessions import seating
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Subscribe, Unsubscribe
+from fairlead_gateway.sessions.replies import Heard, Left
 
 
-async def subscribe(context: Context, frame: Subscribe) -> dict[str, Any]:
+async def subscribe(context: Context, frame: Subscribe) -> Heard:
     """
     Hear all the channels that are asked for, or none of them; answers where each stands.
 
@@ -25,7 +25,7 @@ async def subscribe(context: Context, frame: Subscribe) -> dict[str, Any]:
     return {"channels": seating.told(caught)}
 
 
-async def unsubscribe(context: Context, frame: Unsubscribe) -> dict[str, Any]:
+async def unsubscribe(context: Context, frame: Unsubscribe) -> Left:
     """Hear *channels* no more; the user's own channel stays."""
     channels = [checked_channel(name) for name in frame.channels]
     if own := [channel for channel in channels if kind_of(channel) in seating.ONES_OWN]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
 from fairlead.errors import Conflict, Forbidden, NotFound
@@ -12,16 +10,17 @@ from fairlead_gateway.sessions import seating
 from fairlead_gateway.sessions.actions.channels import ensure_allowed
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import GetState, Patch
+from fairlead_gateway.sessions.replies import Patched, State
 
 
-async def get_state(context: Context, frame: GetState) -> dict[str, Any]:
+async def get_state(context: Context, frame: GetState) -> State:
     """The state behind a channel that may be heard, as whoever newly hears it is told; need not be heard."""
     name = checked_channel(frame.channel)
     await ensure_allowed(context, [name])
     return await _state(context, name)
 
 
-async def patch(context: Context, frame: Patch) -> dict[str, Any]:
+async def patch(context: Context, frame: Patch) -> Patched:
     """
     Change an instance where the claims allow writing; answers its version.
 
@@ -43,18 +42,20 @@ async def patch(context: Context, frame: Patch) -> dict[str, Any]:
         if conflict.detail["patches"] is None:
             conflict.detail["snapshot"] = await _state(context, name)
         raise
-    reply: dict[str, Any] = {"instance": frame.instance, "channel": name, "version": sent.version}
+    reply: Patched = {"instance": frame.instance, "channel": name, "version": sent.version}
     if sent.offset:
-        reply |= {"offset": sent.offset, "epoch": sent.epoch}
-    return reply | {"duplicate": True} if sent.duplicate else reply
+        reply["offset"], reply["epoch"] = sent.offset, sent.epoch
+    if sent.duplicate:
+        reply["duplicate"] = True
+    return reply
 
 
-async def _state(context: Context, name: str) -> dict[str, Any]:
+async def _state(context: Context, name: str) -> State:
     """:raises NotFound: there is none behind this channel."""
     frame = await seating.state_of(context.replica, name)
     if not frame:
         raise NotFound(f"there is no state behind {name}", kind=kind_of(name))
     # As large as a document may be, which is no fault of a client who reads slowly.
     context.connection.socket.make_room(2 * len(frame))
-    state: dict[str, Any] = orjson.loads(frame)
+    state: State = orjson.loads(frame)
     return state

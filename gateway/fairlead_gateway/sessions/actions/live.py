@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fairlead.errors import Forbidden
 from fairlead_gateway.sessions import admins
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import UnwatchLive, WatchLive
+from fairlead_gateway.sessions.replies import Done, Watching
 
 
-async def watch_live(context: Context, frame: WatchLive) -> dict[str, Any]:
+async def watch_live(context: Context, frame: WatchLive) -> Watching:
     """
     Show messages and events of all replicas from now on, as frames of the type ``live``; instead of what was watched.
 
@@ -20,7 +19,7 @@ async def watch_live(context: Context, frame: WatchLive) -> dict[str, Any]:
     return await context.replica.watches.begin(context.replica, context.connection, frame)
 
 
-async def unwatch_live(context: Context, frame: UnwatchLive) -> dict[str, Any]:
+async def unwatch_live(context: Context, frame: UnwatchLive) -> Done:
     """Show no more of it; where nothing was watched, nothing changes."""
     _ensure_admin(context)
     context.replica.watches.end(context.replica, context.connection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fairlead.errors import Forbidden, InvalidMessage
 from fairlead.ids import uuid7
@@ -14,9 +14,13 @@ from fairlead_gateway.sessions import forwarding, people
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Message, Typing
 from fairlead_gateway.sessions.handlers import answer
+from fairlead_gateway.sessions.replies import OfSession, Stored
+
+if TYPE_CHECKING:
+    from fairlead.pushes import NewMessage
 
 
-async def message(context: Context, frame: Message) -> dict[str, Any]:
+async def message(context: Context, frame: Message) -> Stored:
     """
     Store what was said and bring it to the others as ``new_message``, then hand it to whoever registered for its type.
 
@@ -24,17 +28,18 @@ async def message(context: Context, frame: Message) -> dict[str, Any]:
     of the client's own, what was stored before is neither stored nor handed on again: the reply says ``duplicate``.
     """
     destination = await _destination(context, frame)
-    push: dict[str, Any] = {"type": "new_message", "message_type": frame.message_type, "content": frame.content}
+    push: NewMessage = {"type": "new_message", "message_type": frame.message_type, "content": frame.content}
     if frame.metadata is not None:
         push["metadata"] = frame.metadata
     own, message_id = f"connection:{context.connection_id}", _scoped(context, frame.message_id) or uuid7()
     context.replica.trail.note("received", message_id, destination, context.user_id, context.connection_id, MESSAGE)
     sent = await context.publish(destination, push, exclude=own, message_id=message_id)
-    reply: dict[str, Any] = {"message_id": sent.id, "channel": destination}
+    reply: Stored = {"message_id": sent.id, "channel": destination}
     if sent.offset:
-        reply |= {"offset": sent.offset, "epoch": sent.epoch, "status": "sent"}
+        reply["offset"], reply["epoch"], reply["status"] = sent.offset, sent.epoch, "sent"
     if sent.duplicate:
-        return {**reply, "duplicate": True}
+        reply["duplicate"] = True
+        return reply
     forwarding.tell(context, sent.id, destination, context.frame)
     context.replica.events.emit(
         "message_received",
@@ -51,7 +56,7 @@ async def message(context: Context, frame: Message) -> dict[str, Any]:
     return reply
 
 
-async def typing(context: Context, frame: Typing) -> dict[str, Any]:
+async def typing(context: Context, frame: Typing) -> OfSession:
     """
     Show the other members of a session that this user is typing, or has stopped; at most once.
 

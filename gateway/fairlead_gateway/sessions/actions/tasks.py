@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import orjson
 
@@ -13,9 +12,10 @@ from fairlead_gateway.sessions import cancelling, seating
 from fairlead_gateway.sessions.actions.channels import ensure_allowed
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import TaskAction
+from fairlead_gateway.sessions.replies import Cancelled, OfTask, TaskHeard
 
 
-async def subscribe_task(context: Context, frame: TaskAction) -> dict[str, Any]:
+async def subscribe_task(context: Context, frame: TaskAction) -> TaskHeard:
     """
     Hear of a task from now on: of one's own, of one that one was named a watcher of, or as the claims allow.
 
@@ -31,13 +31,13 @@ async def subscribe_task(context: Context, frame: TaskAction) -> dict[str, Any]:
     return {"task_id": frame.task_id, "task": state, "channels": seating.told(caught)}
 
 
-async def unsubscribe_task(context: Context, frame: TaskAction) -> dict[str, Any]:
+async def unsubscribe_task(context: Context, frame: TaskAction) -> OfTask:
     """Hear of a task no more."""
     seating.stand_up(context.replica, context.connection, [task_channel(frame.task_id)])
     return {"task_id": frame.task_id}
 
 
-async def cancel(context: Context, frame: TaskAction) -> dict[str, Any]:
+async def cancel(context: Context, frame: TaskAction) -> Cancelled:
     """
     Cancel a task of one's own; a role of ``FAIRLEAD_TASK_OPERATOR_ROLES`` may cancel what its claims let it watch.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from fairlead import codes
 from fairlead.errors import Forbidden
@@ -12,9 +11,10 @@ from fairlead_gateway.sessions import admins, leaving, questions, revoking, seat
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Refresh
 from fairlead_gateway.sessions.replica import Replica
+from fairlead_gateway.sessions.replies import Refreshed
 
 
-async def refresh(context: Context, frame: Refresh) -> dict[str, Any]:
+async def refresh(context: Context, frame: Refresh) -> Refreshed:
     """
     Take over the claims and the expiry of a new token of the same user; another user's ends the connection.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -19,7 +19,9 @@ from fairlead_gateway.sessions.live.taps import MAX_TAPS, TICK_SECONDS
 from fairlead_gateway.sessions.live.window import Window
 
 if TYPE_CHECKING:
+    from fairlead.pushes import Live
     from fairlead_gateway.sessions.replica import Replica
+    from fairlead_gateway.sessions.replies import Watching
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +59,7 @@ class Watches:
         self._by_id: dict[str, Watch] = {}
         self._any = asyncio.Event()
 
-    async def begin(self, replica: Replica, connection: Connection, wanted: Wanted) -> dict[str, Any]:
+    async def begin(self, replica: Replica, connection: Connection, wanted: Wanted) -> Watching:
         """
         Let *connection* see what is *wanted* from now on, whatever it watched before.
 
@@ -149,4 +151,5 @@ def _show(replica: Replica, watch: Watch) -> None:
         for item in items:
             item.pop("content", None)
     if items or dropped:
-        replica.voice.say(watch.connection, {"type": "live", "items": items, "dropped": dropped})
+        shown: Live = {"type": "live", "items": items, "dropped": dropped}
+        replica.voice.say(watch.connection, shown)

@@ -1,21 +1,19 @@
-"""The README shows the examples as they are, which `tests/examples` runs."""
+"""The cookbook shows the examples as they are, which `tests/examples` runs."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.documents.pages import ROOT, blocks_in
+
 EXAMPLES = sorted((ROOT / "deploy" / "examples").glob("*.py"))
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_the_readme_shows(example: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-
-    assert example.read_text() in blocks
+def test_the_cookbook_shows(example: Path) -> None:
+    assert example.read_text() in [block.text for block in blocks_in("python") if block.page == "docs/cookbook.md"]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

@@ -1,0 +1,1 @@
+"""``fairlead doctor``: what a newcomer or an operator gets wrong, found out one thing at a time."""
