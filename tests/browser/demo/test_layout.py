@@ -62,21 +62,24 @@ async def test_the_end_of_a_conversation_stays_in_sight_until_somebody_scrolls_u
     await page.open(f"{pair[0].http}/demo?user=fay", width=390)
     fay = Window(page, "fay")
     await fay.settled()
-    said = "root.querySelector('.said')"
-    at_end = f"{said}.scrollHeight - {said}.scrollTop - {said}.clientHeight < 2"
+    place = "root.querySelector('.scroll')"
+    last = "root.querySelector('.said li:last-child').getBoundingClientRect()"
+    in_sight = f"{last}.bottom <= {place}.getBoundingClientRect().bottom"
 
     for number in range(30):
         await fay.say(f"line {number}")
     await fay.marked("line 29", "sent")
-    assert await fay.evaluate(f"{said}.scrollHeight > {said}.clientHeight && {at_end}")
+    assert await fay.evaluate(f"{place}.scrollHeight > {place}.clientHeight && {in_sight}")
     await page.command("Emulation.setDeviceMetricsOverride", width=390, height=500, deviceScaleFactor=1, mobile=True)
-    await fay.until(at_end)
+    await fay.until(in_sight)
 
-    await fay.evaluate(f"{{ {said}.scrollTop = 0 }}")
-    await fay.until(f"{said}.scrollTop === 0")
+    await fay.evaluate(f"{{ {place}.scrollTop = -{place}.scrollHeight }}")
     await fay.break_it("away")
     await fay.hears("Message 20 of 20")
-    assert await fay.evaluate(f"{said}.scrollTop") == 0
+    assert not await fay.evaluate(in_sight)
+    await fay.say("to the end")
+    await fay.hears("to the end", "mine")
+    await fay.until(in_sight)
 
 
 async def test_a_narrow_page_asks_who_one_is_and_leads_to_one_window(page: Page, pair: list[Replica]) -> None:

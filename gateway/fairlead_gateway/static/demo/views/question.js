@@ -1,7 +1,7 @@
 // A question: what it is about, the time that is left, and what happens without an answer.
 
 import { useCell } from "../../dashboard/core/cell.js";
-import { html, useEffect, useRef } from "../../dashboard/core/html.js";
+import { html, useLayoutEffect, useRef } from "../../dashboard/core/html.js";
 import { clock } from "../core/names.js";
 import { content, Form } from "./form.js";
 import { useTick } from "./pieces.js";
@@ -89,15 +89,20 @@ function Countdown({ question }) {
 
 /** A question that goes takes the focus with it; it goes to the next one, or to the conversation. */
 function useFocusBack(seat, place) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const form = place.current;
     const window = form.closest(".window");
     let held = false;
-    const note = ({ type }) => (held = type === "focusin");
-    form.addEventListener("focusin", note);
-    document.addEventListener("focusin", (event) => !form.contains(event.target) && (held = false));
+    form.addEventListener("focusin", () => (held = true));
+    const gone = ({ target }) => {
+      if (!form.contains(target)) held = false;
+    };
+    document.addEventListener("focusin", gone);
     return () => {
-      if (held) window.querySelector(".question button:enabled, .say input")?.focus();
+      document.removeEventListener("focusin", gone);
+      if (!held) return;
+      const places = [...window.querySelectorAll(".question button:enabled, .say input")];
+      places.find((one) => !form.contains(one))?.focus();
     };
   }, []);
 }

@@ -29,9 +29,9 @@ function travel(ropes, kind, isBackwards, after) {
     const dot = document.createElement("i");
     dot.className = `dot ${kind}`;
     rope.append(dot);
-    const way = [{ left: "0%" }, { left: "100%" }];
+    const way = [{ left: "0%", opacity: 1 }, { left: "100%", opacity: 1 }];
     const delay = after + at * HOP_MS;
-    const options = { duration: HOP_MS, delay, easing: "ease-in-out", fill: "both", direction: isBackwards ? "reverse" : "normal" };
+    const options = { duration: HOP_MS, delay, easing: "ease-in-out", direction: isBackwards ? "reverse" : "normal" };
     dot.animate(way, options).finished.then(() => dot.remove());
   });
 }

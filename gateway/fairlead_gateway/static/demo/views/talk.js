@@ -12,7 +12,6 @@ const MARKS = {
   read: ["✓✓", "read"],
   failed: ["!", "not sent"],
 };
-const NEAR_END_PX = 40;
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 export function Talks({ seat }) {
@@ -53,37 +52,22 @@ function Tab({ seat, name, id, isCurrent }) {
 function Talk({ seat, talk, id }) {
   const lines = useCell(talk.lines);
   const place = useRef(null);
-  const scrolled = useEnd(place, lines);
+  // It stays at its end by its style alone, unless somebody scrolls up; what one says oneself one wants to see.
+  useLayoutEffect(() => {
+    if (lines.at(-1)?.kind === "mine") place.current.scrollTop = 0;
+  }, [lines]);
   return html`
     <div class="talk" role="tabpanel" id=${id} aria-labelledby=${`${id}-tab`}>
-      <ol class="said" role="log" aria-label=${`What is said in ${talk.name}`} tabindex="0" ref=${place} onScroll=${scrolled}>
-        ${lines.length === 0 && html`<${Empty} talk=${talk} />`}
-        ${lines.map((line, at) => html`<${Line} key=${line.key} line=${line} before=${lines[at - 1]} />`)}
-      </ol>
+      <div class="scroll" role="log" aria-label=${`What is said in ${talk.name}`} tabindex="0" ref=${place}>
+        <ol class="said">
+          ${lines.length === 0 && html`<${Empty} talk=${talk} />`}
+          ${lines.map((line, at) => html`<${Line} key=${line.key} line=${line} before=${lines[at - 1]} />`)}
+        </ol>
+      </div>
       <${Typing} talk=${talk} />
       <${Say} seat=${seat} talk=${talk} />
     </div>
   `;
-}
-
-/** Keep the end of a list in sight, whatever comes and however high it is, unless somebody has scrolled away from it. */
-function useEnd(place, lines) {
-  const isAtEnd = useRef(true);
-  const toEnd = () => {
-    if (isAtEnd.current) place.current.scrollTop = place.current.scrollHeight;
-  };
-  useLayoutEffect(() => {
-    if (lines.at(-1)?.kind === "mine") isAtEnd.current = true;
-    toEnd();
-  }, [lines]);
-  useLayoutEffect(() => {
-    const size = new ResizeObserver(toEnd);
-    size.observe(place.current);
-    return () => size.disconnect();
-  }, []);
-  return ({ target }) => {
-    isAtEnd.current = target.scrollHeight - target.scrollTop - target.clientHeight < NEAR_END_PX;
-  };
 }
 
 const Empty = ({ talk }) => html`<li class="empty">
