@@ -161,7 +161,7 @@ class Line:
         :param interval: of the heartbeat, in seconds.
         :param ahead: seconds by which the gateway's clock is ahead.
         """
-        greeting = {
+        greeting: Frame = {
             "type": "connection_established",
             "connection_id": f"c{self.number}",
             "user_id": USER,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.drivers import Driver
+from tests.clients.drivers import Driver, Fault
 from tests.clients.scripted import OWN, Frame, Line, Scripted, at
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "patches.json").read_text())
@@ -183,3 +183,19 @@ async def test_an_answer_that_is_behind_what_is_known_by_then_is_dropped(client:
     assert await state(client) == ({"new": 9, "v10": 10, "v11": 11}, 11)
     assert [one["version"] for one in client.all("change")] == [6, 9, 10, 11]
     assert len(line.actions("get_state")) == 1
+
+
+@pytest.mark.rules("I1", "C1")
+async def test_opening_what_one_may_not_hear_fails(client: Driver, gateway: Scripted) -> None:
+    await client.make(gateway.url)
+    connecting = client.begin("connect")
+    line = await gateway.greeted()
+    await connecting
+    opening = client.begin("open", on=NAME)
+    await line.fail(await line.hears("subscribe"), "forbidden", channels=[NAME])
+    with pytest.raises(Fault) as fault:
+        await opening
+    line.reset()
+
+    assert fault.value.code == "forbidden"
+    assert (await (await gateway.next()).hears("connect"))["recover"].keys() == {OWN}

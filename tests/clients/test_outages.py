@@ -13,7 +13,8 @@ import fairlead
 from fairlead.backend import Backend
 from tests.clients.drivers import Driver
 from tests.support.cable import Cable
-from tests.support.redis import Server
+from tests.support.nginx import BINARY, Nginx
+from tests.support.redis import Server, free_port
 from tests.support.replica import Replica, replicas, token
 
 MESSAGES = 150
@@ -96,6 +97,27 @@ async def test_a_replica_that_ends_while_messages_flow_costs_none_of_them(
     assert await client.get("replica") != first
     codes = {one["code"] for one in client.all("state") if one["state"] == "waiting"}
     assert codes & ({1006} if way == "killed" else {4200})
+
+
+@pytest.mark.rules("O1", "R1", "P5")
+@pytest.mark.skipif(BINARY is None, reason="nginx is not installed")
+async def test_behind_nginx_it_goes_on_elsewhere(client: Driver, fleet: list[Replica], backend: Backend) -> None:
+    user, nobody = f"u{uuid4().hex[:10]}", free_port()
+    with Nginx([*(replica.port for replica in fleet), nobody]) as nginx:
+        await client.make(nginx.url, token=token(user))
+        await client.hear()
+        await client.do("connect")
+        first = await client.get("replica")
+        await backend.send_to_user(user, {"type": "note", "content": 1})
+        await client.message(content=1)
+        await asyncio.to_thread(next(replica.kill for replica in fleet if first.startswith(f"{replica.name}-")))
+        await backend.send_to_user(user, {"type": "note", "content": 2})
+        await client.message(SECONDS, content=2)
+        second = await client.get("replica")
+        await client.do("close")
+
+    assert heard(client, f"user:{user}") == [1, 2]
+    assert second != first
 
 
 @pytest.mark.rules("P4", "P5")

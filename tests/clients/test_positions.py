@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.clients.drivers import Driver
-from tests.clients.scripted import EPOCH, OWN, Frame, Line, Scripted, at, note
+from tests.clients.scripted import EPOCH, OWN, SECONDS, Frame, Line, Scripted, at, note
 
 ROOM = "session:s1"
 
@@ -257,10 +258,46 @@ async def test_a_hole_in_a_channel_that_nobody_can_ask_for_is_filled_by_coming_b
     line = await gateway.greeted(channels={"role:ops": at(1)})
     await connecting
     await line.say(note(3, channel="role:ops"))
+    told = await client.until("state", state="waiting")
     back = await gateway.next()
     first = await back.welcome_back(note(2, channel="role:ops"), note(3, channel="role:ops"))
     await client.message(offset=3)
 
+    assert told["word"] == "hole"
     assert first["recover"]["role:ops"] == at(1)
     assert offsets(client, "role:ops") == [2, 3]
     assert {one["recovered"] for one in client.all("recovered")} == {True}
+
+
+@pytest.mark.rules("P1", "C1")
+async def test_asking_again_for_what_is_heard_skips_nothing(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway)
+    for told in (at(3), at(6)):
+        subscribing = client.begin("subscribe", "device:9")
+        await line.reply(await line.hears("subscribe"), channels={"device:9": told})
+        await subscribing
+        await line.say(*(note(offset, channel="device:9") for offset in (4, 5, 6)))
+    await line.say(note(7, channel="device:9"))
+    await client.message(offset=7)
+
+    assert offsets(client, "device:9") == [4, 5, 6, 7]
+    assert len(line.actions("subscribe")) == 2
+
+
+@pytest.mark.rules("P3")
+async def test_a_hole_is_not_forgotten_when_the_gateway_cannot_fill_it_now(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway)
+    await line.say(note(1), note(3))
+    await line.fail(await line.hears("subscribe"), "unavailable")
+    async with asyncio.timeout(SECONDS):
+        while len(line.actions("subscribe")) == len(gateway.lines) == 1:
+            await asyncio.sleep(0.01)
+    if len(gateway.lines) > 1:
+        back = await gateway.next()
+        assert (await back.welcome_back(note(2), note(3)))["recover"][OWN] == at(1, id=f"{OWN}/1")
+    else:
+        await line.reply(await line.hears("subscribe"), channels={OWN: at(3, recovered=True)})
+        await line.say(note(2), note(3))
+    await client.message(offset=3)
+
+    assert offsets(client) == [1, 2, 3]

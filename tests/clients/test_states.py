@@ -103,6 +103,10 @@ async def test_close_says_1000_and_is_the_end(client: Driver, gateway: Scripted)
     with pytest.raises(Fault) as fault:
         await asking
     assert fault.value.code == "closed"
+    with pytest.raises(Fault) as fault:
+        await client.do("request", "quote", {})
+    assert fault.value.code == "closed"
+    assert await client.do("send", "quote", {}) is False
     with pytest.raises(TimeoutError):
         await gateway.knocked(2, seconds=0.3)
 

@@ -10,19 +10,20 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
 from pydantic import SecretStr
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from fairlead_gateway import Settings, WebSocketManager
 from fairlead_gateway.edge.application import OPERATORS, PATHS
+from fairlead_gateway.rest.pages import client_routes
 from fairlead_gateway.rest.route import PREFIX, Row
 from fairlead_gateway.rest.table import ROWS
 from tests.support.processes import children_of, ended
@@ -41,8 +42,11 @@ KNOWN: Final = ("/openapi.json", "/asyncapi.json", "/metrics", "/docs", "/dashbo
 def pages() -> set[str]:
     """The same, as far as there are any, of whatever name."""
     routes = WebSocketManager(Settings(jwt_secret=SecretStr(SECRET))).admin_app.routes
-    paths = {route.path for route in routes if isinstance(route, Route)}
-    return {path for path in paths if not path.startswith(PREFIX)} - {*HEALTH}
+    return {path for path in paths_of(routes) if not path.startswith(PREFIX)} - {*HEALTH, *paths_of(client_routes())}
+
+
+def paths_of(routes: Iterable[BaseRoute]) -> set[str]:
+    return {route.path for route in routes if isinstance(route, Route)}
 
 
 class Listener(NamedTuple):
@@ -111,7 +115,7 @@ def test_every_route_is_where_it_belongs_and_takes_a_token_there(listeners: list
 
 def test_pages_and_figures_are_with_the_operators_only(listeners: list[Listener]) -> None:
     for listener in listeners:
-        for path in HEALTH:
+        for path in (*HEALTH, *paths_of(client_routes())):
             assert asked(listener.port, path) == 200
         answers = {path: asked(listener.port, path) for path in (pages() if listener.shows_all else {*pages(), *KNOWN})}
         assert answers == dict.fromkeys(answers, 200 if listener.shows_all else 404) and "/openapi.json" in answers

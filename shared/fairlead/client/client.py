@@ -16,7 +16,7 @@ from fairlead.client.delivery import Messages
 from fairlead.client.handlers import ANY, ERROR, FRAME, RECOVERED, STATE, Off
 from fairlead.client.instance import Instance
 from fairlead.client.options import Options
-from fairlead.client.positions import Positions
+from fairlead.client.positions import Given, Positions
 from fairlead.client.questions import QuestionHandler, Questions
 from fairlead.client.requests import given
 from fairlead.client.session import Session
@@ -68,7 +68,7 @@ class Client:
         *,
         token: TokenSource | None = None,
         device_id: str = "",
-        positions: Mapping[str, Position | Mapping[str, Any]] | None = None,
+        positions: Mapping[str, Given] | None = None,
         msgpack: bool = False,
         open_timeout: float = 10.0,
         reply_timeout: float = 10.0,
@@ -210,7 +210,7 @@ class Client:
 
     async def ack(self, message: Frame) -> Frame:
         """Acknowledge *message*, where that does not happen by itself."""
-        fields = {**given(channel=message.get("channel")), "message_ids": [message["id"]]}
+        fields = {**given(channel=message.get("channel")), "message_ids": [message.get("id")]}
         reply = await self.request("ack", fields)
         self._talk.acks.acknowledged(message)
         return reply
@@ -238,8 +238,7 @@ class Client:
 
     async def unsubscribe(self, *channels: str) -> None:
         """Hear *channels* no more."""
-        self._talk.positions.forget(channels)
-        await self.request("unsubscribe", {"channels": list(channels)})
+        await self._talk.leave("unsubscribe", {"channels": list(channels)}, *channels)
 
     async def presence(self, channel: str) -> list[Frame]:
         """Who is in a channel that this client hears: ``user_id``, ``connections``, ``since``."""

@@ -5,57 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from fairlead.client.acks import Acks
 from fairlead.client.delivery import Delivery, Item
 from fairlead.client.handlers import ERROR, FRAME, RECOVERED, STATE, Handlers, Key, keys_of
 from fairlead.client.link import Link
+from fairlead.client.mirror import Mirror
 from fairlead.client.options import Options
 from fairlead.client.positions import Positions
 from fairlead.client.requests import Request, Requests, error_in, framed
 from fairlead.client.tokens import Tokens
 from fairlead.client.told import End, Frame, Recovery, StateChange
+from fairlead.client.whole import Whole
 from fairlead.codec import to_json
 from fairlead.errors import ClientError, FairleadError
-from fairlead.names import id_of, kind_of
 from fairlead.position import Position
 
 log = logging.getLogger("fairlead.client")
-
-MAX_RECOVER: Final = 100
-"""Channels that one frame may name."""
 
 ACK_SECONDS: Final = 60.0
 """How long an acknowledgement waits to be said."""
 
 _ANSWERS: Final = frozenset({"reply", "error", "pong", "confirm_ack", "connection_established"})
 
-_ASKABLE: Final = frozenset({"user", "session", "instance", "topic", "task", "device"})
-"""Kinds of channel in which a hole can be asked for; elsewhere a client comes back for what is missing."""
-
 _QUIET: Final = frozenset({"closed", "disconnected"})
-
-
-class Mirror(Protocol):
-    """Somebody who follows a channel more closely than by its messages."""
-
-    @property
-    def takes(self) -> bool:
-        """Whether it counts as a handler of what it hears."""
-
-    def opened(self) -> None:
-        """A connection has been opened again."""
-
-    def heard(self, frame: Frame) -> bool:
-        """A message of the channel, in order; whether others may have it, too."""
-
-    def recovered(self, recovery: Recovery) -> None:
-        """Whether the channel is whole."""
-
-    def stopped(self, error: FairleadError) -> None:
-        """The client will not come back by itself."""
 
 
 class Conversation:
@@ -74,6 +48,7 @@ class Conversation:
         """By channel, or by the types that they want to see."""
         self.greeting: Frame = {}
         self._has_been_open = False
+        self._whole = Whole(positions, self.ask, self.link.come_back, self._recovered)
 
     # -- the whole of it ---------------------------------------------------------------------------
 
@@ -88,11 +63,10 @@ class Conversation:
 
         :param seconds: how long handlers of the last news may take.
         """
-        stood = self.shown()
         try:
             await self.link.stop()
         finally:
-            self.positions.restore({channel: stood.get(channel) for channel in self.delivery.undelivered()})
+            self.positions.restore(self.delivery.undelivered())
             await self.delivery.close()
             await self.news.drain(seconds)
             await self.news.close()
@@ -129,6 +103,17 @@ class Conversation:
             return await request.answer
         finally:
             self.requests.forget(request)
+
+    async def leave(self, action: str, fields: Mapping[str, Any], *channels: str) -> None:
+        """Hear *channels* no more; without a connection it is enough not to ask for them again."""
+        self.positions.forget(channels)
+        if self.link.state not in ("open", "connecting"):
+            return
+        try:
+            await self.request(action, fields)
+        except FairleadError as error:
+            if error.code != "closed":
+                raise
 
     def send(self, action: str, fields: Mapping[str, Any]) -> bool:
         """Say *action* without waiting for anything; False where it was not said."""
@@ -174,17 +159,15 @@ class Conversation:
     # -- Listener: the life of the link ------------------------------------------------------------
 
     def recover(self) -> Mapping[str, Mapping[str, Any]]:
-        return dict(list(self.positions.recover().items())[:MAX_RECOVER])
+        return self._whole.recover()
 
     def greeted(self, greeting: Frame) -> None:
-        beyond = list(self.positions.recover())[MAX_RECOVER:]
+        beyond = self._whole.beyond()
         self.greeting = greeting
-        self._tell_recoveries(greeting.get("channels") or {})
+        self._whole.told(greeting.get("channels") or {})
         for request in self.requests.unsaid():
             self._say(request)
-        for start in range(0, len(beyond), MAX_RECOVER):
-            names = beyond[start : start + MAX_RECOVER]
-            self.ask_quietly("subscribe", {"channels": names, "recover": self.positions.recover(names)})
+        self._whole.hear_again(beyond)
         for mirror in self._all_mirrors() if self._has_been_open else []:
             mirror.opened()
         self._has_been_open = True
@@ -231,7 +214,7 @@ class Conversation:
         if kind in _ANSWERS and not frame.get("late") and ("ref" in frame or "channel" not in frame):
             self._answered(frame)
         elif kind == "epoch_changed":
-            self._recovered(self.positions.changed(frame))
+            self._whole.changed(frame)
         elif kind == "ping":
             self.link.say({"action": "pong"})
         else:
@@ -247,13 +230,13 @@ class Conversation:
             before = self.positions.get(channel)
             verdict = self.positions.take(channel, offset, str(frame.get("id", "")))
             if verdict == "hole":
-                self._mend(channel)
+                self._whole.mend(channel)
                 return
             if verdict == "seen":
                 if frame.get("requires_ack"):
                     self.acks.is_copy(frame)
                 return
-        if kind == "skipped" or (frame.get("late") and self.requests.answered(frame)):
+        if kind == "skipped" or (kind == "reply" and self.requests.answered(frame)):
             return
         wants_ack = bool(frame.get("requires_ack") and frame.get("id"))
         if wants_ack and self.acks.is_copy(frame):
@@ -285,57 +268,21 @@ class Conversation:
         """What an answer changes, before the frames behind it are looked at."""
         match asked["action"]:
             case "subscribe" | "join_session" | "subscribe_task":
-                channels = reply.get("channels") or {}
                 self.positions.wanted.update(dict.fromkeys(_asked_for(asked)))
-                self._tell_recoveries(channels)
+                self._whole.told(reply.get("channels") or {})
             case "unsubscribe" | "leave_session" | "unsubscribe_task":
                 self.positions.forget(_asked_for(asked))
 
     def _refreshed(self, reply: Frame) -> None:
-        for channel in reply.get("removed") or []:
-            self.positions.forget([channel])
-            self._recovered(Recovery(channel, recovered=False, code="forbidden"))
+        self._whole.lost(reply.get("removed") or [])
 
     def _all_mirrors(self) -> list[Mirror]:
         return list({id(mirror): mirror for mirror in self.mirrors.values()}.values())
-
-    # -- whole or not ------------------------------------------------------------------------------
-
-    def _tell_recoveries(self, channels: Mapping[str, Mapping[str, Any]]) -> None:
-        for recovery in self.positions.told(channels):
-            self._recovered(recovery)
 
     def _recovered(self, recovery: Recovery) -> None:
         if (mirror := self.mirrors.get(recovery.channel)) is not None:
             mirror.recovered(recovery)
         self.delivery.put(Item(recovery, self.hearers(RECOVERED)))
-
-    def _mend(self, channel: str) -> None:
-        """Ask, once, for what is missing in *channel* (P3)."""
-        if channel in self.positions.mending:
-            return
-        self.positions.mending.add(channel)
-        recover = self.positions.recover([channel])
-        if kind_of(channel) not in _ASKABLE or not recover:
-            self.link.come_back()
-        elif kind_of(channel) == "session":
-            self._ask_for(channel, framed("join_session", {"session_id": id_of(channel), "recover": recover}))
-        else:
-            self._ask_for(channel, framed("subscribe", {"channels": [channel], "recover": recover}))
-
-    def _ask_for(self, channel: str, frame: Frame) -> None:
-        fields = {name: value for name, value in frame.items() if name != "action"}
-        try:
-            future = self.ask(frame["action"], fields, repeatable=False).answer
-        except FairleadError:
-            self.link.come_back()
-        else:
-            future.add_done_callback(partial(self._asked_for_missing, channel))
-
-    def _asked_for_missing(self, channel: str, answer: asyncio.Future[Frame]) -> None:
-        """An answer was looked at before this; without one, coming back tells."""
-        if not answer.cancelled() and answer.exception() is not None and channel in self.positions.mending:
-            self.link.come_back()
 
 
 def _asked_for(frame: Frame) -> list[str]:

@@ -12,7 +12,7 @@ from fairlead.client.delivery import Item
 from fairlead.client.handlers import Off
 from fairlead.client.requests import given
 from fairlead.client.told import Frame, Recovery
-from fairlead.errors import FairleadError, InvalidMessage, error_of
+from fairlead.errors import ClientError, FairleadError, InvalidMessage, error_of
 from fairlead.names import channel
 from fairlead.patches import applied, checked
 
@@ -67,9 +67,9 @@ class Instance:
             self._talk.mirrors[self.channel] = self
             try:
                 await self._talk.request("subscribe", {"channels": [self.channel]})
-            except BaseException:
+            except BaseException as error:
                 if self._here is here:
-                    self._forget()
+                    self._fail(error if isinstance(error, FairleadError) else ClientError("closed", "given up"))
                 raise
             self._expect()
         if self._here is not None:
@@ -77,9 +77,8 @@ class Instance:
 
     async def close(self) -> None:
         """Follow no more; the document stays as it is."""
-        self._forget()
-        self._talk.positions.forget([self.channel])
-        await self._talk.request("unsubscribe", {"channels": [self.channel]})
+        self._fail(ClientError("closed", f"{self.channel} is followed no more"))
+        await self._talk.leave("unsubscribe", {"channels": [self.channel]}, self.channel)
 
     async def patch(
         self,
@@ -204,20 +203,15 @@ class Instance:
             self._talk.failed(error if isinstance(error, Exception) else RuntimeError(str(error)))
             self._later(RETRY_SECONDS)
 
-    def _forget(self) -> None:
+    def _fail(self, error: FairleadError) -> None:
+        """Follow no more; who waits for the document is told *error*."""
+        here, self._here = self._here, None
         self._talk.mirrors.pop(self.channel, None)
         if self._timer is not None:
             self._timer.cancel()
-        self._is_whole, here = False, self._here
+        self._is_whole = False
         self._kept.clear()
-        self._here = None
-        if here is not None and not here.done():
-            here.cancel()
-
-    def _fail(self, error: FairleadError) -> None:
-        here = self._here
         if here is not None and not here.done():
             here.set_exception(error)
             # Whoever waited may have gone.
             here.exception()
-        self._forget()

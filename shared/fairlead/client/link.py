@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _OVERTAKEN = End(4100, "slow_consumer", "the handlers are slower than the messages")
 _HALF_OPEN = End(LOST, "half_open", "the gateway has fallen silent")
+_HOLE = End(LOST, "hole", "a part of a channel did not come")
 _NO_GREETING = End(LOST, "no_greeting", "no greeting in time")
 _NO_TOKEN = End(0, "no_token", "the token function gave none")
 _TURN = 100
@@ -43,7 +44,7 @@ class Link:
         self._options = options
         self._tokens = tokens
         self._listener = listener
-        self._returning = Returning(options.backoff_min, options.backoff_max, renews=tokens.renews)
+        self._returning = self._fresh()
         self._socket: Socket | None = None
         self._pulse: Pulse | None = None
         self._task: asyncio.Task[None] | None = None
@@ -63,6 +64,8 @@ class Link:
         """Begin, unless it has begun; answers `opened`."""
         if self.opened is None or self.state in ("idle", "stopped"):
             self.opened = asyncio.get_running_loop().create_future()
+            self._returning = self._fresh()
+            self._tokens.begin()
             self._is_overtaken = False
             self._may_return.set()
             self.state = "connecting"
@@ -110,20 +113,25 @@ class Link:
         self._may_return.set()
 
     def come_back(self) -> None:
-        """Come back for everything that was missed without being lost, such as a hole that could not be filled."""
+        """Come back for what is missing in a channel, and cannot be asked for (P3)."""
         if self._socket is not None:
-            self._socket.abort(End(LOST, "lost", "a part of a channel did not come"))
+            self._socket.abort(_HOLE)
 
     def go_on(self) -> None:
         """There is room again: come back, also from a connection of which most was not taken."""
         if self._is_overtaken:
             self._is_overtaken = False
             self._may_return.set()
-            self.come_back()
+            if self._socket is not None:
+                self._socket.abort(_OVERTAKEN)
 
     def now(self) -> datetime:
         """The time by the gateway's clock, as far as it is known (O5)."""
         return datetime.now(UTC) + self._skew
+
+    def _fresh(self) -> Returning:
+        """A count that begins."""
+        return Returning(self._options.backoff_min, self._options.backoff_max, renews=self._tokens.renews)
 
     @property
     def _is_over(self) -> bool:

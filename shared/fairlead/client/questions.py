@@ -195,6 +195,11 @@ class Questions:
                 said = await said
             if said is not None and one.question.closed is None and one.answering is None:
                 await self._answer(one, _fields(said))
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            # Not we were cancelled, but something that the handler awaited.
+            self._talk.failed(RuntimeError(f"a handler awaited what was cancelled: {error}"))
         except Exception as error:  # noqa: BLE001 - a fault of the application's function, whatever it is
             self._talk.failed(error)
 

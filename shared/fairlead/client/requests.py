@@ -97,7 +97,7 @@ class Requests:
 
     def answered(self, frame: Frame) -> Request | None:
         """The request that *frame* answers, which is over by that; None if it answers none."""
-        request = self._waiting.get(str(frame["ref"]))
+        request = self._waiting.get(str(frame.get("ref")))
         if request is None:
             return None
         self.forget(request)

@@ -38,8 +38,7 @@ class Session:
     async def leave(self) -> None:
         """Go out."""
         self._stop_typing()
-        self._talk.positions.forget([self.channel])
-        await self._talk.request("leave_session", {"session_id": self.id})
+        await self._talk.leave("leave_session", {"session_id": self.id}, self.channel)
 
     async def send(
         self,

@@ -36,8 +36,7 @@ class Task:
     async def unwatch(self) -> None:
         """Hear of it no more."""
         self._talk.mirrors.pop(self.channel, None)
-        self._talk.positions.forget([self.channel])
-        await self._talk.request("unsubscribe_task", {"task_id": self.id})
+        await self._talk.leave("unsubscribe_task", {"task_id": self.id}, self.channel)
 
     async def cancel(self) -> Frame:
         """End it, where one may."""

@@ -50,6 +50,11 @@ class Tokens:
         """Whether it makes no sense to open a connection without one."""
         return self._source is not None
 
+    def begin(self) -> None:
+        """Whoever connects anew may be somebody else."""
+        if self.renews:
+            self.known, self._reason = "", "connect"
+
     def refused(self) -> None:
         """The one we have is of no use any more."""
         if self.renews:

@@ -25,7 +25,7 @@ class StateChange(NamedTuple):
     code: int = 0
     """Why it is so: the close code, 1006 for a connection that broke, 0 where there was none."""
     word: str = ""
-    """``drain``, ``token_expired``, ``no_token``, ``closed``, ``no_greeting``, ``half_open``, ``lost`` …"""
+    """``drain``, ``token_expired``, ``no_token``, ``closed``, ``no_greeting``, ``half_open``, ``lost``, ``hole`` …"""
     text: str = ""
     """What the gateway said about it, for people."""
     attempt: int = 0

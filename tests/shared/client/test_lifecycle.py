@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -80,15 +81,14 @@ async def test_one_that_waits_for_its_next_try(gateway: Scripted) -> None:
 
 
 async def test_one_that_nobody_answers_the_handshake_of() -> None:
-    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
-    one = Client(f"ws://127.0.0.1:{silent.sockets[0].getsockname()[1]}/ws", token="t")
-    connecting = asyncio.create_task(one.connect())
-    await asyncio.sleep(0.05)
-    await one.close()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        one = Client(f"ws://127.0.0.1:{silent.getsockname()[1]}/ws", token="t")
+        connecting = asyncio.create_task(one.connect())
+        await asyncio.sleep(0.05)
+        await one.close()
 
-    with pytest.raises(ClientError):
-        await connecting
-    silent.close()
+        with pytest.raises(ClientError):
+            await connecting
 
 
 async def test_one_that_waits_for_its_token(gateway: Scripted) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import fairlead
 from fairlead import Backend, Client, ClientError, Recovery, TooLarge
-from fairlead.client.conversation import MAX_RECOVER
+from fairlead.client.whole import MAX_NAMED
 from tests.support.cable import Cable
 from tests.support.replica import Replica, replicas, token
 
@@ -60,7 +60,7 @@ async def until(check: Callable[[], object]) -> None:
 async def test_more_channels_than_a_frame_may_name_are_all_heard_again(
     cable: Cable, backend: Backend, user: str
 ) -> None:
-    count = 2 * MAX_RECOVER + 20
+    count = 2 * MAX_NAMED + 20
     names = [f"{user}-{number}" for number in range(count)]
     heard: list[str] = []
     recovered: dict[str, Recovery] = {}

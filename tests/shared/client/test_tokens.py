@@ -60,6 +60,20 @@ async def test_a_function_is_asked_until_its_token_is_refused_or_has_ended() -> 
     assert asked == ["connect", "refused", "connect"]
 
 
+async def test_who_connects_anew_is_asked_anew() -> None:
+    asked: list[TokenReason] = []
+    tokens = Tokens(lambda reason: asked.append(reason) or "a-token")
+    for _ in range(2):
+        tokens.begin()
+        await tokens.current(0.0)
+        await tokens.current(0.0)
+    tokens.refused()
+    tokens.begin()
+    await tokens.current(0.0)
+
+    assert asked == ["connect", "connect", "connect"]
+
+
 async def test_a_function_need_not_be_a_coroutine() -> None:
     assert await Tokens(lambda reason: f"for-{reason}").current(0.0) == "for-connect"
     assert await Tokens(lambda reason: None).current(0.0) == ""

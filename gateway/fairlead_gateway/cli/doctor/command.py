@@ -15,9 +15,10 @@ from fairlead_gateway.cli.configured import reachable
 from fairlead_gateway.cli.devfile import DevServer
 from fairlead_gateway.cli.doctor.finding import Finding, Verdict, skipped, within, wrong
 from fairlead_gateway.cli.doctor.gateway import gateway_findings
+from fairlead_gateway.cli.doctor.handshake import Target
 from fairlead_gateway.cli.doctor.machine import files_of, settings_of, version
 from fairlead_gateway.cli.doctor.redis import FAILS, alive, redis_findings
-from fairlead_gateway.cli.doctor.socket import USER, Target, http_of, socket_findings
+from fairlead_gateway.cli.doctor.socket import USER, http_of, socket_findings
 from fairlead_gateway.cli.output import Json, Status, Trouble, say, say_json
 from fairlead_gateway.cli.token import everything, signed
 from fairlead_gateway.settings import Settings

@@ -7,21 +7,19 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from fairlead.errors import FairleadError
-from fairlead_gateway.cli.doctor.faults import Fault, of_close, of_error, of_status
+from fairlead_gateway.cli.doctor.faults import of_close
 from fairlead_gateway.cli.doctor.finding import Finding, advice, good, skipped, wrong
-from fairlead_gateway.edge.credentials import JSON_SUBPROTOCOL
-from fairlead_gateway.preflight import is_loopback
+from fairlead_gateway.cli.doctor.handshake import Refused, Target, greeted, of_address, of_subprotocol
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
     from fairlead_gateway.settings import Settings
 
-MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 TRIES: Final = 6
 """Connections opened to see on which replicas they land."""
 
@@ -32,35 +30,6 @@ USER: Final = "fairlead-doctor"
 """Whom the tokens are for that are made here."""
 
 
-class Target(NamedTuple):
-    """What is looked at, and how."""
-
-    url: str
-    token: str
-    """Empty where none was given, and none can be made."""
-    is_ours: bool
-    """Whether the token was made here, for nobody whom a message could disturb."""
-    origin: str
-    seconds: float
-    idle: float
-    """Seconds to be silent for."""
-    is_public: bool
-    """Whether several replicas may be behind it."""
-
-    @property
-    def name(self) -> str:
-        """The address without what may be secret in it."""
-        return self.url.partition("?")[0]
-
-
-class Refused(Exception):
-    """A connection that was not greeted."""
-
-    def __init__(self, check: str, fault: Fault) -> None:
-        super().__init__(fault.text)
-        self.finding = wrong(check, fault.text, fault.todo)
-
-
 async def socket_findings(target: Target, settings: Settings | None, alive: frozenset[str] | None) -> list[Finding]:
     """
     All about `Target.url`.
@@ -68,18 +37,18 @@ async def socket_findings(target: Target, settings: Settings | None, alive: froz
     :param settings: with which to send a message through Redis; None where it cannot be used.
     :param alive: replicas that Redis knows; None where nobody could ask.
     """
-    found = list(_address(target))
+    found = list(of_address(target))
     if not target.token:
         return [*found, skipped("handshake", "no token: set FAIRLEAD_JWT_SECRET, or say --token")]
     async with AsyncExitStack() as stack:
         try:
-            socket, greeting, ms = await _greeted(target, stack)
+            socket, greeting, ms = await greeted(target, stack)
         except Refused as refused:
             return [*found, refused.finding]
         replica = str(greeting.get("replica", "?"))
         facts = {"url": target.name, "replica": replica, "ms": round(ms, 2), "user": greeting.get("user_id")}
         found.append(good("handshake", f"{target.name}: greeted by {replica} after {ms:.0f} ms", **facts))
-        found += _subprotocol(socket)
+        found.append(of_subprotocol(socket))
         found += await _timed("action", target, _action(socket))
         found += _known(replica, alive)
         found += await _timed("message", target, _message(socket, greeting, target, settings))
@@ -94,96 +63,6 @@ def http_of(url: str) -> str:
     """Where HTTP is answered at the address of a WebSocket."""
     parts = urlsplit(url)
     return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
-
-
-# -- opening -----------------------------------------------------------------------------------------------------------
-
-
-async def _greeted(target: Target, stack: AsyncExitStack) -> tuple[ClientConnection, Mapping[str, Any], float]:
-    """A connection that was let in, its greeting, and milliseconds that it took; as a browser opens it."""
-    from websockets.exceptions import ConnectionClosed
-
-    began = time.perf_counter()
-    socket = await _opened(target)
-    stack.push_async_callback(socket.close)
-    try:
-        async with asyncio.timeout(target.seconds):
-            greeting = json.loads(await socket.recv())
-    except TimeoutError:
-        raise Refused(
-            "greeting",
-            Fault(
-                f"the handshake went through, and then nothing came for {target.seconds:g} s",
-                "something on the way buffers: switch that off (Nginx: proxy_buffering off); or see the gateway's log",
-            ),
-        ) from None
-    except ConnectionClosed as end:
-        code, reason = (end.rcvd.code, end.rcvd.reason) if end.rcvd else (1006, "")
-        raise Refused("greeting", of_close(code, reason)) from None
-    except ValueError:
-        raise Refused("greeting", _no_gateway()) from None
-    if not isinstance(greeting, dict) or greeting.get("type") != "connection_established":
-        raise Refused("greeting", _no_gateway())
-    return socket, greeting, (time.perf_counter() - began) * 1000
-
-
-async def _opened(target: Target) -> ClientConnection:
-    from websockets.asyncio.client import connect
-    from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
-    from websockets.typing import Origin, Subprotocol
-
-    try:
-        return await connect(
-            target.url,
-            subprotocols=[Subprotocol(JSON_SUBPROTOCOL), Subprotocol(f"bearer.{target.token}")],
-            origin=Origin(target.origin) if target.origin else None,
-            open_timeout=target.seconds,
-            close_timeout=1.0,
-            ping_interval=None,
-            max_size=MAX_FRAME_BYTES,
-            proxy=None if is_loopback(urlsplit(target.url).hostname or "") else True,
-        )
-    except InvalidStatus as error:
-        answer = error.response
-        headers = {name.lower(): value for name, value in answer.headers.raw_items()}
-        body = bytes(answer.body or b"")[:2000].decode(errors="replace")
-        fault = of_status(answer.status_code, headers, body)
-    except InvalidURI:
-        fault = Fault(f"{target.name} is no WebSocket address", "say ws://host:port/ws or wss://host/ws")
-    except InvalidHandshake as error:
-        cause = error.__cause__ if isinstance(error.__cause__, (EOFError, OSError)) else error
-        fault = of_error(cause, target.name)
-    except (WebSocketException, OSError, EOFError) as error:
-        fault = of_error(error, target.name)
-    raise Refused("handshake", fault)
-
-
-def _no_gateway() -> Fault:
-    return Fault("what it says first is no greeting", "a WebSocket is there, of something else: look at the path")
-
-
-def _address(target: Target) -> list[Finding]:
-    parts = urlsplit(target.url)
-    found = []
-    if "token" in parse_qs(parts.query):
-        todo = "addresses end up in logs: use the subprotocol, the header or a ticket"
-        found.append(wrong("address", "there is a token in the address", todo))
-    if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
-        todo = (
-            "use wss:// in the open: tokens and messages can be read on the way, and pages of https:// may not connect"
-        )
-        found.append(advice("address", f"{target.name} is without TLS", todo))
-    return found
-
-
-def _subprotocol(socket: ClientConnection) -> list[Finding]:
-    if socket.subprotocol == JSON_SUBPROTOCOL:
-        return [good("subprotocol", f"{JSON_SUBPROTOCOL} was agreed on")]
-    todo = "the proxy must pass on Sec-WebSocket-Protocol both ways: browsers close a connection without it"
-    return [wrong("subprotocol", f"{socket.subprotocol or 'none'} was agreed on, not {JSON_SUBPROTOCOL}", todo)]
-
-
-# -- going to and fro --------------------------------------------------------------------------------------------------
 
 
 async def _timed(check: str, target: Target, work: Any) -> list[Finding]:
@@ -279,7 +158,7 @@ async def _spread(target: Target, alive: frozenset[str] | None) -> list[Finding]
     for _ in range(TRIES):
         async with AsyncExitStack() as stack:
             try:
-                _, greeting, _ = await _greeted(target, stack)
+                _, greeting, _ = await greeted(target, stack)
             except Refused as refused:
                 return [refused.finding._replace(check="spread")]
             landed.add(str(greeting.get("replica", "?")))
