@@ -3,7 +3,7 @@
 import { cell } from "../../dashboard/core/cell.js";
 
 export const NAME = "harbour";
-const TRIES = 8;
+const TRIES = 20;
 const CAUGHT_UP_MS = 1000;
 
 export class Counter {
@@ -11,6 +11,7 @@ export class Counter {
   shown = cell({ document: {}, version: 0, isOpen: false });
 
   #task = undefined;
+  #last = Promise.resolve();
 
   /** @param {import("./seat.js").Seat} seat */
   constructor(seat) {
@@ -36,7 +37,14 @@ export class Counter {
    * Change the document as it is now; if somebody was faster, as it is then. Nobody's change is lost.
    * @param {(document: any) => { [path: string]: unknown }} make
    */
-  async change(make) {
+  change(make) {
+    // One after the other: a window that is in its own way would lose against itself.
+    const change = this.#last.then(() => this.#change(make));
+    this.#last = change.catch(() => {});
+    return change;
+  }
+
+  async #change(make) {
     for (let tries = 0; ; tries += 1) {
       const { document, version } = this.instance;
       try {
