@@ -48,7 +48,8 @@ export class Counter {
     for (let tries = 0; ; tries += 1) {
       const { document, version } = this.instance;
       try {
-        return await this.instance.patch(make(document ?? {}), { baseVersion: version });
+        await this.instance.patch(make(document ?? {}), { baseVersion: version });
+        return await this.#beyond(version);
       } catch (error) {
         if (error.code !== "conflict" || tries >= TRIES) throw error;
         await this.#beyond(version);
@@ -56,7 +57,7 @@ export class Counter {
     }
   }
 
-  /** Wait for what somebody else has changed. */
+  /** Wait until the change of a version, whosever it was, is seen here as well. */
   #beyond(version) {
     return new Promise((done) => {
       const look = () => {
