@@ -84,7 +84,7 @@ class WebSocketManager(Sends[Sending], Questions):
         self.admin_app = Application(endpoint, all_routes(api), self.lifespan, PAGED)
         """Everything: for a listener, or below a path, that operators alone can reach."""
         routes, paths = (all_routes, PAGED) if shows_all(self.settings) else (routes_of_clients, CLIENTS)
-        self.app = Application(endpoint, [*routes(api), *demo_routes(self.settings)], self.lifespan, paths)
+        self.app = Application(endpoint, [*routes(api), *demo_routes(self.settings, api)], self.lifespan, paths)
         """What clients use; on a loopback ``host`` without an ``admin_port``, what operators use as well."""
         for plugin in named(self.settings.plugins):
             self.install(plugin)

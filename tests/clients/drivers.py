@@ -166,8 +166,6 @@ class PythonDriver(Driver):
         self._token = token if callable(token) else None
         source = self._asked_for_token if callable(token) else token
         given = {**QUICK, **options} | ({"msgpack": True} if codec else {})
-        if held := options.get("positions"):
-            given["positions"] = {channel: Position(**position) for channel, position in held.items()}
         self._client = Client(url, token=source, **given)
         self._client.on_state(lambda change: self._happened("state", _plain(change)))
         self._client.on_recovered(lambda recovery: self._happened("recovered", _plain(recovery)))

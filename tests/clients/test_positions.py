@@ -258,10 +258,12 @@ async def test_a_hole_in_a_channel_that_nobody_can_ask_for_is_filled_by_coming_b
     line = await gateway.greeted(channels={"role:ops": at(1)})
     await connecting
     await line.say(note(3, channel="role:ops"))
+    told = await client.until("state", state="waiting")
     back = await gateway.next()
     first = await back.welcome_back(note(2, channel="role:ops"), note(3, channel="role:ops"))
     await client.message(offset=3)
 
+    assert told["word"] == "hole"
     assert first["recover"]["role:ops"] == at(1)
     assert offsets(client, "role:ops") == [2, 3]
     assert {one["recovered"] for one in client.all("recovered")} == {True}

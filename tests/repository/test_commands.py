@@ -15,7 +15,7 @@ from fairlead_gateway.cli.commands import app
 from tests.documents.pages import PAGES, rows
 
 ROOT = Path(__file__).parents[2]
-TOLD = (*PAGES, "docker-compose.yml", "gateway/fairlead_gateway/static/dev/index.html")
+TOLD = (*PAGES, "docker-compose.yml")
 CALL = re.compile(r"(?<![\w/.-])fairlead ((?:[a-z]+(?: (?=[a-z]))?)+)")
 
 

@@ -17,6 +17,7 @@ from fairlead.messages import now, push
 from fairlead.names import channel, is_id
 from fairlead.sends import service
 from fairlead_gateway.access.roles import Rank
+from fairlead_gateway.rest.api import Api
 from fairlead_gateway.rest.route import Asked, Body, Id, Moment, Nothing, Params, Rows, View, row
 from fairlead_gateway.sessions.replica import Replica
 
@@ -105,7 +106,15 @@ async def notify(asked: Asked[Params, Notify]) -> Notified:
     It is kept for who is away, as long as messages are; answered at once, while `GET notifications/{id}` tells whether
     a device has acknowledged it.
     """
-    api, body = asked.api, asked.body
+    return await tell(asked.api, service(asked.identity.user_id), asked.body)
+
+
+async def tell(api: Api, sender: str, body: Notify) -> Notified:
+    """
+    Notify a user in the name of *sender*.
+
+    :raises InvalidMessage: it shall go a way that is not configured.
+    """
     for name in body.channels:
         if name not in CONFIGURED:
             raise InvalidMessage(
@@ -122,7 +131,7 @@ async def notify(asked: Asked[Params, Notify]) -> Notified:
         "timestamp": now(),
     }
     message: NotificationPush = {"type": "notification", "notification": note}
-    envelope = push(message, to, sender=service(asked.identity.user_id), message_id=id, requires_ack=True)
+    envelope = push(message, to, sender=sender, message_id=id, requires_ack=True)
     await api.receipts.begin(to, envelope, min(MAX_ACK_SECONDS, api.replica.settings.history_ttl_seconds))
     way = await _way(api.replica, body.user_id, id)
     return Notified(id=f"{id}~{body.user_id}", channels={WEBSOCKET: way.status})

@@ -16,7 +16,7 @@ from fairlead.client.delivery import Messages
 from fairlead.client.handlers import ANY, ERROR, FRAME, RECOVERED, STATE, Off
 from fairlead.client.instance import Instance
 from fairlead.client.options import Options
-from fairlead.client.positions import Positions
+from fairlead.client.positions import Given, Positions
 from fairlead.client.questions import QuestionHandler, Questions
 from fairlead.client.requests import given
 from fairlead.client.session import Session
@@ -68,7 +68,7 @@ class Client:
         *,
         token: TokenSource | None = None,
         device_id: str = "",
-        positions: Mapping[str, Position | Mapping[str, Any]] | None = None,
+        positions: Mapping[str, Given] | None = None,
         msgpack: bool = False,
         open_timeout: float = 10.0,
         reply_timeout: float = 10.0,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from fairlead.client.told import Frame, Recovery
 from fairlead.errors import InvalidMessage
 from fairlead.names import checked_channel
 from fairlead.position import Position
+
+Given: TypeAlias = Position | Mapping[str, Any] | Sequence[Any]
+"""A position, or what JSON makes of one: ``[7, "e.1", "m-7"]``, or an object with these names."""
 
 Verdict: TypeAlias = Literal["new", "seen", "hole", "lost"]
 """``lost``: new, behind a hole that nobody fills."""
@@ -26,7 +29,7 @@ _ANYWHERE: Final = -1
 class Positions:
     """Decides; asks nobody."""
 
-    def __init__(self, given: Mapping[str, Position | Mapping[str, Any]] | None = None) -> None:
+    def __init__(self, given: Mapping[str, Given] | None = None) -> None:
         self._last = {checked_channel(channel): _position(one) for channel, one in (given or {}).items()}
         self.wanted: dict[str, None] = {}
         """Channels that were asked for, and have not been left (C1)."""
@@ -144,10 +147,10 @@ class Positions:
             self._last.pop(unasked, None)
 
 
-def _position(given: Position | Mapping[str, Any]) -> Position:
+def _position(given: Given) -> Position:
     """:raises InvalidMessage: it is none, nor what JSON made of one."""
     try:
-        found = given if isinstance(given, Position) else Position(**given)
+        found = Position(**given) if isinstance(given, Mapping) else Position(*given)
     except TypeError:
         found = Position(-1, "")
     if type(found.offset) is int and found.offset >= 0 and isinstance(found.epoch, str) and isinstance(found.id, str):

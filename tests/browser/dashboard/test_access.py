@@ -21,7 +21,7 @@ from tests.support.replica import SECRET, Replica, token
 pytestmark = pytest.mark.skipif(BINARY is None, reason="chromium is not installed")
 
 HOSTILE = "<img src=x onerror=document.title='owned'>'\"`${1}</script>\u202edetsrever"
-CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
+CONTRAST = (Path(__file__).parents[1] / "contrast.js").read_text()
 
 FOCUS = "(document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent).trim()"
 NAMED = ("button", "link", "textbox", "searchbox", "combobox", "checkbox", "slider", "dialog", "figure", "meter")

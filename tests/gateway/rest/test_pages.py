@@ -14,7 +14,10 @@ from fairlead_gateway.rest.pages import CLIENT, FOLDER, PAGES, SERVED, VENDORED,
 
 SUFFIXES = (".js", ".css", ".html", ".svg")
 FILES = [
-    path for folder in (*PAGES, CLIENT) for path in sorted((FOLDER / folder).rglob("*")) if path.suffix in SUFFIXES
+    path
+    for folder in (*PAGES, CLIENT, "demo")
+    for path in sorted((FOLDER / folder).rglob("*"))
+    if path.suffix in SUFFIXES
 ]
 LINKS = re.compile(r"""(?:src|href)=["']([^"'#$]+)["']""")
 IMPORTS = re.compile(r'(?:\bfrom|^import) "(\.[^"]+)"', re.MULTILINE)
@@ -80,7 +83,7 @@ def test_pages_of_every_origin_may_load_the_client(client: TestClient, path: Pat
 def test_nothing_else_is_served(client: TestClient) -> None:
     paths = (
         "/static/",
-        "/static/dev/index.html",
+        "/static/demo/index.html",
         "/static/../rest/pages.py",
         f"/static/{VENDORED}/",
         "/static/dashboard/",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -129,9 +130,12 @@ def test_channels_that_nobody_asked_for_are_not_remembered_without_end() -> None
 
 def test_positions_may_have_been_json() -> None:
     assert Positions({OWN: {"offset": 5, "epoch": "e.1"}}).known() == {OWN: Position(5, "e.1", "")}
+    assert Positions(json.loads(json.dumps(standing(5).known()))).known() == standing(5).known()
 
 
-@pytest.mark.parametrize("given", [{}, {"offset": 1}, {"offset": "1", "epoch": "e"}, {"offset": -1, "epoch": "e"}, 5])
+@pytest.mark.parametrize(
+    "given", [{}, {"offset": 1}, {"offset": "1", "epoch": "e"}, {"offset": -1, "epoch": "e"}, 5, [1], "ab"]
+)
 def test_what_is_no_position_is_refused(given: Any) -> None:
     with pytest.raises(InvalidMessage):
         Positions({OWN: given})

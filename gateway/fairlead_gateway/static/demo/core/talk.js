@@ -1,0 +1,118 @@
+// One conversation: what was said, how far each of one's own words has come, who is typing, what is unread.
+
+import { cell } from "../../dashboard/core/cell.js";
+import { named } from "./names.js";
+
+const KEPT = 300;
+const FORGET_TYPING_MS = 10_000;
+const GO_OUT_LATER_MS = 120_000;
+
+/** How far a word of one's own has come; a later mark is never taken back. */
+const RANK = { failed: -1, waiting: 0, sent: 1, delivered: 2, read: 3 };
+
+/** @typedef {{ key: string, kind: "mine" | "theirs" | "event", text: string, id: string, from?: string, at: number,
+ *     offset?: number, mark?: keyof typeof RANK, why?: string }} Line */
+
+export class Talk {
+  /** @type {import("../../dashboard/core/cell.js").Cell<Line[]>} */
+  lines = cell([]);
+  unread = cell(0);
+  typing = cell([]); // names
+  #typists = new Map(); // name -> timer
+  #number = 0;
+  #unreadId = "";
+
+  constructor(name, me) {
+    this.name = name;
+    this.me = me;
+  }
+
+  /** @param {import("../../client/fairlead.js").Session} session */
+  attach(session) {
+    this.session = session;
+  }
+
+  async say(text) {
+    const key = this.#add({ kind: "mine", text, mark: "waiting" });
+    try {
+      const reply = await this.session.send(text, { timeoutMs: GO_OUT_LATER_MS });
+      this.#change(key, { id: reply.message_id, offset: reply.offset, mark: "sent" });
+    } catch (error) {
+      this.#change(key, { mark: "failed", why: error.message });
+    }
+  }
+
+  /** Something was said by somebody else, or by this user in another window. */
+  heard(message, isSeen) {
+    const from = named(message.from);
+    const text = typeof message.content === "string" ? message.content : JSON.stringify(message.content);
+    const kind = from === this.me ? "mine" : "theirs";
+    this.#stopped(from);
+    this.#add({ kind, text, from, id: message.id, offset: message.offset, mark: kind === "mine" ? "sent" : undefined });
+    if (kind === "mine") return;
+    this.unread.set(this.unread.value + 1);
+    this.#unreadId = message.from?.startsWith("user:") ? message.id : this.#unreadId;
+    if (isSeen) this.seen();
+  }
+
+  /** Whoever looks at it has read it. */
+  seen() {
+    this.unread.set(0);
+    const id = this.#unreadId;
+    this.#unreadId = "";
+    // One that cannot be had any more needs no receipt.
+    if (id) this.session?.read(id).catch(() => {});
+  }
+
+  /** How far a message has come; whoever reads one has read those before it. */
+  marked({ message_id: id, status, user_id: by }) {
+    if (!(status in RANK)) return;
+    if (status === "read" && by === this.me) return this.unread.set(0);
+    const at = this.lines.value.findIndex((line) => line.id === id);
+    const isMeant = (line, place) =>
+      line.kind === "mine" && (place === at || (status === "read" && place < at)) && RANK[line.mark] > 0;
+    this.lines.set(
+      this.lines.value.map((line, place) =>
+        isMeant(line, place) && RANK[status] > RANK[line.mark] ? { ...line, mark: status } : line,
+      ),
+    );
+  }
+
+  types({ user_id: who, is_typing: isTyping }) {
+    if (who === this.me) return;
+    this.#stopped(who);
+    if (!isTyping) return;
+    this.#typists.set(who, setTimeout(() => this.#stopped(who), FORGET_TYPING_MS));
+    this.typing.set([...this.#typists.keys()]);
+  }
+
+  tell(text) {
+    this.#add({ kind: "event", text });
+  }
+
+  /** Who has not been heard of typing for so long has stopped. */
+  #stopped(who) {
+    clearTimeout(this.#typists.get(who));
+    if (this.#typists.delete(who)) this.typing.set([...this.#typists.keys()]);
+  }
+
+  #add(line) {
+    const key = `${this.name}-${++this.#number}`;
+    this.lines.set([...this.lines.value.slice(1 - KEPT), { key, id: "", at: Date.now(), ...line }]);
+    return key;
+  }
+
+  #change(key, facts) {
+    this.lines.set(this.lines.value.map((line) => (line.key === key ? { ...line, ...facts } : line)));
+  }
+
+  // -- across a reload ---------------------------------------------------------------------------
+
+  keep() {
+    return this.lines.value.filter((line) => line.mark !== "waiting");
+  }
+
+  restore(lines) {
+    this.lines.set(lines.map((line) => ({ ...line, key: `${this.name}-${++this.#number}` })));
+  }
+}
