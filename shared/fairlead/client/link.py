@@ -69,20 +69,24 @@ class Link:
             self._is_overtaken = False
             self._may_return.set()
             self.state = "connecting"
-            self._task = asyncio.create_task(self._run(), name="fairlead client")
+            self._task = asyncio.create_task(self._run(after=self._task), name="fairlead client")
         return self.opened
 
     async def stop(self) -> None:
         """Say 1000, and come back no more; nothing is left behind when this returns."""
         if self.state != "stopped":
             self._finish(CLOSED)
+        # Of this run: another one may begin meanwhile.
+        task, socket = self._task, self._socket
         try:
-            if self._socket is not None:
-                await self._socket.close()
+            if socket is not None:
+                await socket.close()
         finally:
-            await self._renewal.end()
-            await ended(self._task)
-            await self._let_go_of_socket()
+            if task is self._task:
+                await self._renewal.end()
+            await ended(task)
+            if socket is self._socket:
+                await self._let_go_of_socket()
 
     def say(self, frame: Frame, data: bytes | None = None) -> bool:
         """Send *frame*; False where there is no open connection, or a congested one."""
@@ -139,8 +143,10 @@ class Link:
 
     # -- one connection after the other ------------------------------------------------------------
 
-    async def _run(self) -> None:
+    async def _run(self, after: asyncio.Task[None] | None) -> None:
         try:
+            if after is not None:
+                await asyncio.wait([after])
             await self._go_on_trying()
         except Exception as error:  # noqa: BLE001 - nobody waits for this task, only for what it comes to
             self._listener.failed(error)

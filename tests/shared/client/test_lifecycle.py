@@ -474,3 +474,25 @@ async def test_handlers_that_ask_are_answered_however_far_behind_they_are(gatewa
 
     assert prices == list(range(500, count + 1, 500))
     await one.close()
+
+
+async def test_who_connects_while_it_closes_is_connected(gateway: Scripted) -> None:
+    one = client(gateway)
+    line = await opened(one, gateway)
+    line.freeze()
+
+    closing = asyncio.create_task(one.close())
+    await until(lambda: one.state == "stopped")
+    connecting = asyncio.create_task(one.connect())
+    await gateway.greeted()
+    async with asyncio.timeout(SECONDS):
+        await asyncio.gather(closing, connecting)
+
+    assert one.state == "open"
+    assert (await asyncio.wait_for(_asked(one, gateway), SECONDS))["ok"]
+    await one.close()
+
+
+async def _asked(one: Client, gateway: Scripted) -> Any:
+    gateway.manners["quote"] = lambda said: {}
+    return await one.request("quote")
