@@ -294,3 +294,28 @@ async def test_a_token_function_that_awaited_what_was_cancelled_has_failed(clien
     await client.until("state", state="waiting", word="token_failed")
     await gateway.greeted()
     await connecting
+
+
+# -- open, close, open -------------------------------------------------------------------------------
+
+
+@pytest.mark.rules("I1")
+async def test_a_mirror_that_is_closed_while_it_opens_may_be_opened_again(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway)
+    first = client.begin("open", on="instance:i")
+    asked = await line.hears("subscribe")
+    closing = client.begin("close", on="instance:i")
+    left = await line.hears("unsubscribe")
+    second = client.begin("open", on="instance:i")
+    again = await line.hears("subscribe")
+    await line.reply(asked, channels={"instance:i": at(0)})
+    await line.reply(left)
+    await closing
+    await line.reply(again, channels={"instance:i": at(0)})
+    await line.say({"type": "snapshot", "channel": "instance:i", "version": 7, "document": {"a": 1}})
+
+    async with asyncio.timeout(SECONDS):
+        await second
+        await asyncio.wait([first])
+
+    assert await client.get("document", on="instance:i") == {"a": 1}

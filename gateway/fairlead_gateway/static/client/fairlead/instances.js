@@ -40,7 +40,11 @@ export class Instance {
 
   /** @returns {Promise<void>} */
   open() {
-    return (this.#opening ??= this.#open());
+    if (this.#opening) return this.#opening;
+    const opening = (this.#opening = this.#open());
+    // Meanwhile it may have been closed, and opened again.
+    opening.catch(() => this.#opening === opening && (this.#opening = null));
+    return opening;
   }
 
   /** @returns {Promise<void>} */
@@ -94,14 +98,9 @@ export class Instance {
       this.#failed = reject;
     });
     here.catch(() => {});
-    try {
-      await this.#core.ask("subscribe", { channels: [this.channel] });
-      if (!this.#isWhole) this.#core.after(SNAPSHOT_MS, () => this.#isWhole || this.#load());
-      await here;
-    } catch (error) {
-      this.#opening = null;
-      throw error;
-    }
+    await this.#core.ask("subscribe", { channels: [this.channel] });
+    if (!this.#isWhole) this.#core.after(SNAPSHOT_MS, () => this.#isWhole || this.#load());
+    await here;
   }
 
   /** @param {any} frame a patch */
