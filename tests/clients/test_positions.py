@@ -194,6 +194,15 @@ async def test_positions_can_be_given_to_another_client(client: Driver, gateway:
     assert await client.get("positions") == {OWN: at(9, id=f"{OWN}/9"), "device:9": at(2, "d.1")}
 
 
+@pytest.mark.rules("P7")
+@pytest.mark.parametrize(
+    "kept", [{"offset": "3", "epoch": EPOCH}, {"offset": -1, "epoch": EPOCH}, {"offset": 3}, {}], ids=str
+)
+async def test_positions_that_are_none_are_refused(client: Driver, gateway: Scripted, kept: dict[str, Any]) -> None:
+    with pytest.raises(Exception, match="offset"):
+        await client.make(gateway.url, positions={OWN: kept})
+
+
 @pytest.mark.rules("P3", "P5")
 async def test_a_hole_that_breaks_with_the_connection_is_filled_by_coming_back(
     client: Driver, gateway: Scripted

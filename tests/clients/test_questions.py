@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.clients.drivers import Driver
-from tests.clients.scripted import OWN, Frame, Line, Scripted, time_of
+from tests.clients.scripted import OWN, SECONDS, Frame, Line, Scripted, time_of
 
 
 def question(id: str = "q1", **confirm: Any) -> Frame:
@@ -132,6 +133,24 @@ async def test_what_is_answered_elsewhere_is_taken_back(client: Driver, gateway:
 
     assert (first["status"], first["by"], second["status"]) == ("answered", "43", "timed_out")
     assert line.actions("confirm") == []
+
+
+@pytest.mark.rules("Q2")
+async def test_a_client_that_stops_takes_back_what_it_shows(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway)
+    await line.say(question())
+    await client.until("question")
+    await client.do("close")
+
+    assert (await client.until("taken_back", callback_id="q1"))["status"] == "closed"
+
+    connecting = client.begin("connect")
+    again = await gateway.greeted()
+    await connecting
+    await again.say(question())
+    async with asyncio.timeout(SECONDS):
+        while len(client.all("question")) < 2:
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.rules("Q2")

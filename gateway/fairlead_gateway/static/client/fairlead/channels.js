@@ -13,6 +13,13 @@ const SEATING = {
 /** @param {string} channel */
 const isOwn = (channel) => /^(user|role):/.test(channel);
 
+/** A position that somebody kept. @param {string} channel @param {any} kept @returns {Position} @throws {TypeError} it is none */
+function given(channel, kept) {
+  const { offset, epoch, id } = kept ?? {};
+  if (Number.isInteger(offset) && offset >= 0 && typeof epoch === "string") return { offset, epoch, ...(id && { id }) };
+  throw new TypeError(`positions: ${channel} has no offset and epoch; leave it out to begin anew there`);
+}
+
 /** The channels that a request is about. @param {Frame} fields @returns {string[]} */
 const named = ({ channels, session_id: session, task_id: task }) =>
   channels ?? [session === undefined ? `task:${task}` : `session:${session}`];
@@ -33,7 +40,7 @@ export class Channels {
 
   /** @param {Positions} positions @param {Seated} owner */
   constructor(positions, owner) {
-    for (const [channel, position] of Object.entries(positions)) this.#positions.set(channel, { ...position });
+    for (const [channel, position] of Object.entries(positions)) this.#positions.set(channel, given(channel, position));
     this.#owner = owner;
   }
 

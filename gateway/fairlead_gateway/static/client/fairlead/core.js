@@ -144,6 +144,7 @@ export class Core {
     this.channels.lost();
     this.acks.forget();
     this.requests.stop(error);
+    this.questions.stop();
     for (const mirror of this.mirrors.values()) mirror.stopped?.(error);
   }
 

@@ -60,6 +60,12 @@ export class Questions {
     }
   }
 
+  /** The client has stopped: all are taken back, and shown again should it be asked to connect again. */
+  stop() {
+    for (const id of [...this.#open.keys()]) this.#close(id, { status: "closed" });
+    this.#over.clear();
+  }
+
   /** @param {Open} open @param {QuestionHandler} handler */
   async #show(open, handler) {
     const closing = new AbortController();
