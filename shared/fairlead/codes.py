@@ -42,7 +42,7 @@ DRAIN: Final = Close(4200, "drain", "reconnects after the delay in the reason (m
 TOKEN_EXPIRED: Final = Close(4401, "token_expired", "refreshes the token, reconnects", "renew")
 FORBIDDEN: Final = Close(4403, "forbidden", "stops", "stop")
 AUTH_TIMEOUT: Final = Close(4408, "auth_timeout", "backs off, reconnects")
-TOO_MANY_CONNECTIONS: Final = Close(4429, "too_many_connections", "backs off, or stops when the policy is refuse")
+TOO_MANY_CONNECTIONS: Final = Close(4429, "too_many_connections", "backs off, reconnects")
 
 CLOSES: Final = (
     GOING_AWAY,

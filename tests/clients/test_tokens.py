@@ -125,3 +125,34 @@ async def test_without_a_new_token_it_goes_on_until_it_is_told(client: Driver, g
     reasons = [one["reason"] for one in client.all("token")]
     assert (reasons[0], reasons[-1]) == ("connect", "refused")
     assert set(reasons[1:-1]) == {"expires"}
+
+
+@pytest.mark.rules("O2", "O1")
+@pytest.mark.parametrize("asked", [False, True], ids=["given", "asked for"])
+async def test_the_newline_at_the_end_of_a_token_is_no_part_of_it(
+    client: Driver, gateway: Scripted, asked: bool
+) -> None:
+    async def source(reason: str) -> str:
+        return " a-token\n"
+
+    await client.make(gateway.url, token=source if asked else " a-token\n")
+    connecting = client.begin("connect")
+    line = await gateway.greeted()
+    await connecting
+
+    assert line.token == "a-token"
+
+
+@pytest.mark.rules("O2")
+async def test_what_no_header_can_hold_is_refused_and_not_repeated(client: Driver, gateway: Scripted) -> None:
+    async def source(reason: str) -> str:
+        return "secret one"
+
+    with pytest.raises(Exception, match="printable ASCII") as refused:
+        await client.make(gateway.url, token="secret one")
+    await client.make(gateway.url, token=source)
+    client.begin("connect")
+    waiting = await client.until("state", state="waiting")
+
+    assert waiting["word"] == "token_failed"
+    assert "secret" not in f"{refused.value} {client.all('state')} {client.all('error')}"

@@ -88,9 +88,13 @@ class Tokens:
 
 
 def checked_token(token: object) -> str:
-    """:raises InvalidMessage: it cannot stand in a header."""
-    if isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token:
-        return token
+    """
+    *token*, without the white space around it: files end with a newline.
+
+    :raises InvalidMessage: it cannot stand in a header.
+    """
+    if isinstance(token, str) and (bare := token.strip()).isascii() and bare.isprintable() and " " not in bare:
+        return bare
     raise InvalidMessage("a token is a string of printable ASCII without spaces")
 
 

@@ -8,7 +8,7 @@ export class Tokens {
 
   /** @param {import("../fairlead.js").TokenSource | undefined} source */
   constructor(source) {
-    this.#source = source;
+    this.#source = typeof source === "string" ? proper(source) : source;
   }
 
   /** Whether there is never another one. */
@@ -25,7 +25,7 @@ export class Tokens {
 
   /** Ask for another one; false when it is none, or the same. @param {import("../fairlead.js").TokenReason} reason @param {number} now */
   async ask(reason, now) {
-    const token = typeof this.#source === "function" && (await this.#source(reason));
+    const token = typeof this.#source === "function" && proper((await this.#source(reason)) || "");
     if (!token || (token === this.#token && reason === "expires")) return false;
     this.#reason = "connect";
     this.#since = now;
@@ -50,6 +50,13 @@ export class Tokens {
   get #end() {
     return 1000 * claims(this.#token).exp || Infinity;
   }
+}
+
+/** A token as a header can hold it. @param {unknown} token @returns {string} @throws {TypeError} without a word of it */
+function proper(token) {
+  const text = typeof token === "string" ? token.trim() : " ";
+  if (/^[!-~]*$/.test(text)) return text;
+  throw new TypeError("a token is a string of printable ASCII without spaces");
 }
 
 /** What a token says, unverified; nothing where it is no JWT. @param {string} token @returns {any} */

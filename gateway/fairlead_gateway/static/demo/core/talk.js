@@ -36,7 +36,7 @@ export class Talk {
     const key = this.#add({ kind: "mine", text, mark: "waiting" });
     try {
       const reply = await this.session.send(text, { timeoutMs: GO_OUT_LATER_MS });
-      this.#change(key, { id: reply.message_id, offset: reply.offset, mark: "sent" });
+      this.#change(key, { id: reply.message_id, offset: reply.offset, mark: "sent", at: Date.now() });
     } catch (error) {
       this.#change(key, { mark: "failed", why: error.message });
     }
@@ -48,7 +48,9 @@ export class Talk {
     const text = typeof message.content === "string" ? message.content : JSON.stringify(message.content);
     const kind = from === this.me ? "mine" : "theirs";
     this.#stopped(from);
-    this.#add({ kind, text, from, id: message.id, offset: message.offset, mark: kind === "mine" ? "sent" : undefined });
+    const at = Date.parse(message.timestamp) || Date.now();
+    const mark = kind === "mine" ? "sent" : undefined;
+    this.#add({ kind, text, from, at, id: message.id, offset: message.offset, mark });
     if (kind === "mine") return;
     this.unread.set(this.unread.value + 1);
     this.#unreadId = message.from?.startsWith("user:") ? message.id : this.#unreadId;
