@@ -24,6 +24,7 @@ Object.assign(globalThis, {
     note(message, choices);
     return { answer: Promise.resolve("proceed"), close: () => {} };
   },
+  document: { body: { append: note }, addEventListener: () => {}, visibilityState: "visible" },
   fetch: async () => new Response(token),
   location: new URL(origin),
   sessionStorage: { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value) },

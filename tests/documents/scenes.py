@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import pytest
 from fastapi import FastAPI
 from redis import Redis
 
@@ -97,12 +98,21 @@ async def embedded(redis_url: str) -> AsyncIterator[Play]:
     yield Play({})
 
 
+@asynccontextmanager
+async def own_page(redis_url: str) -> AsyncIterator[Play]:
+    """A server of one's own, in whose environment is the gateway's secret."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAIRLEAD_JWT_SECRET", SECRET)
+        yield Play({})
+
+
 SCENES = {
     "backend": backend,
     "backends that hear": backends_that_hear,
     "client": client,
     "client to its end": client_to_its_end,
     "embedded": embedded,
+    "own page": own_page,
 }
 
 ALWAYS: dict[str, Any] = {"fairlead": fairlead, "asyncio": asyncio, "json": json, "Path": Path, "FastAPI": FastAPI}

@@ -18,12 +18,20 @@ from tests.support.replica import Replica, token
 
 STATIC = Path(__file__).parents[2] / "gateway" / "fairlead_gateway" / "static" / "client"
 PACKAGE = "gateway/fairlead_gateway/static/client/README.md"
+CLIENT = re.compile(r'(?<=from )"(?:(?:http://127\.0\.0\.1:8000)?/static/fairlead\.js|fairlead)"')
 TOOLS = ("ws@8.23.0", "@msgpack/msgpack@3.1.2")
 REACT = """
 export const useState = (value) => [value, (next) => globalThis.show(next)];
 export const useEffect = (effect) => void effect();
 """
 """As much of React as a hook needs to be run once."""
+
+SCRIPTS = [
+    block._replace(text=found[1])
+    for block in blocks_in("python")
+    if (found := re.search(r'<script type="module">\n(.*?)</script>', block.text, re.DOTALL))
+]
+"""Of pages that stand in Python."""
 
 BLOCKS = [block for block in blocks_in("js") if block.note in ("run: page", "run: node") or block.page == PACKAGE]
 
@@ -50,13 +58,13 @@ def neighbours(server: Server, fleet: list[Replica]) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.place)
+@pytest.mark.parametrize("block", [*SCRIPTS, *BLOCKS], ids=lambda block: block.place)
 def test_a_block_shows_something(
     block: Block, fleet: list[Replica], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKEN", token("42"))
     written = place / f"block-{block.line}.mjs"
-    text = re.sub(r'(?<=from )"(?:/static/fairlead\.js|fairlead)"', f'"{STATIC.as_uri()}/fairlead.js"', block.text)
+    text = CLIENT.sub(f'"{STATIC.as_uri()}/fairlead.js"', block.text)
     written.write_text(re.sub(r"ws://127\.0\.0\.1:8000/ws|wss://example\.org/ws", fleet[0].url, text))
 
     said = run(

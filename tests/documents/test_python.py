@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
+from fastapi import FastAPI
 
 import fairlead
 from tests.documents.life import life
@@ -38,6 +40,18 @@ async def test_a_block_runs(
     if "manager" in names:
         async with names["manager"].lifespan(names["app"]):
             assert await names["answer"]({"symbol": "X"}, None) == {"symbol": "X", "price": 3.14}
+    if "PAGE" in names:
+        await its_token_connects(names["app"], fleet[0])
+
+
+async def its_token_connects(app: FastAPI, replica: Replica) -> None:
+    """What *app* gives as a token lets its user in, and into the session that it names."""
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://page") as http:
+        page, minted = await http.get("/"), await http.post("/token")
+    assert page.text.startswith("<!doctype html>")
+    async with fairlead.Client(replica.url, token=minted.text) as client:
+        await client.session("s1").join()
+        assert client.user_id == "42"
 
 
 def test_every_block_has_a_scene_is_an_example_or_is_named_with_a_reason() -> None:

@@ -30,8 +30,14 @@ async def until_shown(shown: list[dict[str, Any]], count: int) -> None:
 
 async def test_it_comes_back_misses_nothing_and_stops_when_it_is_told(redis_url: str, fleet: list[Replica]) -> None:
     shown: list[dict[str, Any]] = []
+    tokens: list[str] = []
     replica = fleet[0]
-    staying = asyncio.create_task(written()["stay"](replica.host, replica.port, token(USER), shown.append))
+
+    def new_token() -> str:
+        tokens.append(token(USER))
+        return tokens[-1]
+
+    staying = asyncio.create_task(written()["stay"](replica.host, replica.port, new_token, shown.append))
     async with fairlead.connect(redis_url) as fl, rest(replica, "operator") as operator:
         while not await fl.is_online(USER):
             await asyncio.sleep(0.01)
@@ -42,9 +48,13 @@ async def test_it_comes_back_misses_nothing_and_stops_when_it_is_told(redis_url:
         for number in range(4, 7):
             await fl.send_to_user(USER, {"type": "hello", "content": number})
         await until_shown(shown, 6)
+        await operator.post("/users/disconnect", {"user_id": USER, "code": 4401})
+        await fl.send_to_user(USER, {"type": "hello", "content": 7})
+        await until_shown(shown, 7)
         await operator.post("/users/disconnect", {"user_id": USER, "reason": "enough"})
         ended = await asyncio.wait_for(staying, SECONDS)
 
-    assert [frame["content"] for frame in shown if frame["type"] == "hello"] == [1, 2, 3, 4, 5, 6]
-    assert [frame["type"] for frame in shown].count("connection_established") == 2
+    assert [frame["content"] for frame in shown if frame["type"] == "hello"] == [1, 2, 3, 4, 5, 6, 7]
+    assert [frame["type"] for frame in shown].count("connection_established") == 3
+    assert len(tokens) == 2
     assert ended == (4003, "kicked: enough")

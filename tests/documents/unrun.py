@@ -11,6 +11,7 @@ UNRUN: Final = {
     "// before": "code of another product, as it was before",
     "export FAIRLEAD_JWT_SECRET=": "needs Docker; tests/repository/test_deployment.py looks at the files",
     "make run ": "runs everything, this test included; tests/repository/test_commands.py looks at what make would do",
+    "FAIRLEAD_ALLOWED_ORIGINS=": "two servers that stay; what the page and its tokens do is run by itself",
     "fairlead serve --host 0.0.0.0": "would listen to everybody; its options are looked at",
     "browser, app ──▶ Nginx ──▶ replica": "a picture",
     "patch    = {path": "a grammar; tests/shared/test_patches.py is about it",
