@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
-WORKERS ?= 3
+WORKERS ?= 4
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 VENDORED := gateway/fairlead_gateway/static/vendor/manifest.json

@@ -124,6 +124,10 @@ async def _kill(recorder: Recorder, overseer: Replica, calm: Replica, redis: Red
 async def test_the_past_is_told_in_steps(trio: list[Replica], redis: Redis, names: Names) -> None:
     async with recording() as recorder:
         await recorder.sit(trio[0], "42", "s1")
+        # Rates are differences: what was counted before the first sample is in none of them.
+        async with asyncio.timeout(10):
+            while not await redis.xlen(names.stats_history):
+                await asyncio.sleep(0.1)
         await talk(recorder, 2)
         count = await redis.xlen(names.stats_history)
         async with asyncio.timeout(10):
