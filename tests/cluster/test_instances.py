@@ -197,6 +197,8 @@ async def test_a_replica_that_is_killed_meanwhile_takes_nothing_with_it(redis_ur
     async with scene(redis_url, prefix) as stage:
 
         async def kill() -> None:
+            while not any(watcher.openings for watcher in stage.watchers[1 :: len(stage.fleet)]):
+                await asyncio.sleep(0.02)
             stage.fleet[1].kill()
 
         await stage.play(kill)

@@ -20,6 +20,10 @@ SECONDS = 30.0
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0")
 
 
+class Left(AssertionError):
+    """The page was left for another while it was asked."""
+
+
 class Page:
     """
     One tab.
@@ -76,6 +80,8 @@ class Page:
         answer = await self.command(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, userGesture=True
         )
+        if "error" in answer:
+            raise Left(f"{expression}: {answer['error']}")
         if "exceptionDetails" in answer:
             raise AssertionError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
@@ -91,11 +97,17 @@ class Page:
         """The first true value of *expression*."""
         try:
             async with asyncio.timeout(seconds):
-                while not (value := await self.evaluate(expression)):
+                while not (value := await self._value(expression)):
                     await asyncio.sleep(0.02)
                 return value
         except TimeoutError as error:
             raise AssertionError(f"never true: {expression}; complaints: {self.complaints}") from error
+
+    async def _value(self, expression: str) -> Any:
+        try:
+            return await self.evaluate(expression)
+        except Left:
+            return None
 
     async def command(self, method: str, **parameters: object) -> dict[str, Any]:
         """The answer to a DevTools command."""
