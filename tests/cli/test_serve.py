@@ -119,6 +119,25 @@ def test_a_signal_before_anything_has_started_ends_it_in_order(prefix: str, numb
         replica.close()
 
 
+def test_a_signal_is_not_lost_where_exceptions_are() -> None:
+    program = """
+import os, signal
+from fairlead_gateway.cli.serve import _not_begun
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ValueError
+
+signal.signal(signal.SIGINT, _not_begun)
+Finalized()
+raise SystemExit("it goes on")
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=SECONDS, check=False)
+
+    assert (said.returncode, said.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("state", ["away", "hangs"])
 def test_a_signal_while_redis_does_not_answer_ends_it_in_order(own_server: Server, prefix: str, state: str) -> None:
     own_server.stop() if state == "away" else own_server.freeze()

@@ -112,8 +112,12 @@ def _serve_one(settings: Settings) -> None:
 
 
 def _not_begun(number: int, frame: FrameType | None) -> None:
-    """A signal that comes before there is anything to end."""
-    sys.exit(Status.OK)
+    """
+    A signal that comes before there is anything to end.
+
+    No exception: one that is raised while an import or a finalizer runs is often swallowed, and the signal with it.
+    """
+    os._exit(Status.OK)
 
 
 async def _serve_many(settings: Settings, workers: int) -> None:
