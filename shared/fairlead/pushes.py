@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from fairlead.asks import Ending
 from fairlead.confirmation import Choice, Feedback, OnTimeout, Severity, TaskStepResult
 from fairlead.devices import DeviceStatus
+from fairlead.statistics import Ten
 from fairlead.task import TaskStatus
 
 described: Final = with_config(ConfigDict(use_attribute_docstrings=True))
@@ -440,20 +441,10 @@ class NotificationPush(TypedDict):
 
 
 @described
-class StatsUpdate(TypedDict):
+class StatsUpdate(Ten):
     """The figures of the fleet, each second, for operators."""
 
     type: Literal["stats_update"]
-    total_connections: int
-    active_connections: int
-    messages_sent: int
-    messages_received: int
-    disconnections: int
-    errors: int
-    active_users: int
-    active_sessions: int
-    total_user_connections: int
-    total_session_connections: int
     at: str
     rates: dict[str, float]
     """Per second, over the last minute."""

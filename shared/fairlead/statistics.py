@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from typing_extensions import TypedDict
+
 from fairlead.codec import from_json
 from fairlead.errors import InvalidJson
 from fairlead.names import Names
 from fairlead.presence import Query, pairs
 
-TEN: Final = (
-    "total_connections",
-    "active_connections",
-    "messages_sent",
-    "messages_received",
-    "disconnections",
-    "errors",
-    "active_users",
-    "active_sessions",
-    "total_user_connections",
-    "total_session_connections",
-)
-"""What is counted, by the names of the source documents; also the order in which it is written down."""
+
+class Ten(TypedDict):
+    """What is counted, by the names of the source documents; also the order in which it is written down."""
+
+    total_connections: int
+    active_connections: int
+    messages_sent: int
+    messages_received: int
+    disconnections: int
+    errors: int
+    active_users: int
+    active_sessions: int
+    total_user_connections: int
+    total_session_connections: int
+
+
+TEN: Final = tuple(Ten.__annotations__)
 
 
 def latest(names: Names) -> Query[dict[str, int]]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
@@ -109,8 +110,11 @@ async def test_without_redis_everything_ends_as_unavailable() -> None:
             fl.presence("session:s1"),
             fl.grant_session("s1", ["42"]),
         ):
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable) as raised:
                 await asyncio.wait_for(attempt, 5)
+
+            assert urlsplit(NOWHERE).netloc in "".join(raised.value.__notes__), "where it was looked for"
+            assert urlsplit(NOWHERE).netloc not in str(raised.value), "which clients hear"
 
 
 # -- batches ------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -50,7 +50,18 @@ def is_passing(error: BaseException) -> bool:
 
 
 def unavailable(error: BaseException | None, **detail: object) -> FairleadError:
-    """What a caller is told when *error* was the last word."""
+    """
+    What a caller is told when *error* was the last word.
+
+    What it said itself, with the address of Redis, is a note: tracebacks of backends show it, clients never hear it.
+    """
+    told = _told(error, detail)
+    if error is not None and str(error):
+        told.add_note(str(error)[:200])
+    return told
+
+
+def _told(error: BaseException | None, detail: Mapping[str, object]) -> FairleadError:
     if isinstance(error, WrongLayout):
         return Conflict(str(error))
     if isinstance(error, RedisError):
