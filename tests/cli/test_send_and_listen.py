@@ -18,7 +18,7 @@ from tests.cli.conftest import Fairlead
 from tests.support.replica import Replica, token, wait_until
 
 HELLO = '{"type":"hello","content":"from a shell"}'
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def listener(replica: Replica, *args: str) -> subprocess.Popen[str]:
@@ -169,7 +169,7 @@ def test_ctrl_c_ends_listening_without_a_traceback(replica: Replica) -> None:
 
 
 def test_a_gateway_that_comes_back_is_listened_to_again(replica: Replica, fairlead: Fairlead) -> None:
-    client = listener(replica, "--user", "42", "--count", "2", "--timeout", "40")
+    client = listener(replica, "--user", "42", "--count", "2", "--patience", "40")
     fairlead("send", "user:42", HELLO)
 
     replica.stop()
@@ -184,7 +184,7 @@ def test_a_gateway_that_comes_back_is_listened_to_again(replica: Replica, fairle
 
 
 def test_a_gateway_that_ends_is_told_with_its_code(replica: Replica) -> None:
-    client = listener(replica, "--user", "42")
+    client = listener(replica, "--user", "42", "--patience", "0.5")
 
     replica.stop()
     status, _, err = ended(client)

@@ -221,11 +221,11 @@ async def _watch(record: Record, fleet: Sequence[Replica], fl: fairlead.Backend)
         await olga.next()
         await olga.ask("watch_live", types=["hello"], channels=["user:*"], events=["user_*"], max_per_second=20)
         await fl.send_to_user("olga", {"type": "hello"})
-        await olga.until(lambda frame: frame["type"] == "live" and frame["items"][0]["kind"] == "message")
+        await olga.until(lambda frame: shows(frame, "message"))
         async with recorded(record, fleet[1].url, "bob") as bob:
             await bob.next()
             await olga.until("user_status_update")
-            await olga.until(lambda frame: frame["type"] == "live" and frame["items"][0]["kind"] == "event")
+            await olga.until(lambda frame: shows(frame, "event"))
         await olga.until("stats_update")
         await olga.ask("unwatch_live")
         questions = [await fl.begin_ask("olga", "Is anybody there?") for _ in range(TOO_MANY)]
@@ -233,6 +233,11 @@ async def _watch(record: Record, fleet: Sequence[Replica], fl: fairlead.Backend)
         assert alert["alert"]["rule"] == "questions_open"
         for question in questions:
             await fl.cancel_ask(question.callback_id)
+
+
+def shows(frame: dict[str, Any], kind: str) -> bool:
+    """Whether *frame* shows something of that kind; it may show more that has happened at the same time."""
+    return frame["type"] == "live" and kind in {item["kind"] for item in frame["items"]}
 
 
 async def _hear_backends(record: Record, fleet: Sequence[Replica], fl: fairlead.Backend) -> None:

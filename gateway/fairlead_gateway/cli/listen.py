@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 Frame = dict[str, Any]
 
-PATIENCE_SECONDS: Final = 10.0
-"""How long a gateway that was there may be away."""
-
 _REFUSALS: Final = range(4400, 4500)
 _REFUSED_STATUSES: Final = ("401", "403", "429")
 
@@ -40,13 +37,14 @@ def listen(
     url: Annotated[str, typer.Option(help="WebSocket address of a gateway.")] = "",
     count: Annotated[int, typer.Option(min=0, help="End after this many messages; 0 for no end.")] = 0,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for them, else status 1; 0 for ever.")] = 0,
+    patience: Annotated[float, typer.Option(min=0, help="Seconds that a gateway may be away that was there.")] = 10,
     ack: Annotated[bool, typer.Option(help="Acknowledge what asks for it.")] = True,
     as_json: Json = False,
 ) -> Status:
     """
     Connect as a user and print every frame that arrives, until Ctrl-C.
 
-    A gateway that ends the connection is come back to, and what was missed is shown; it may be away for ten seconds.
+    A gateway that ends the connection is come back to, and what was missed is shown.
     """
     channels = [checked_channel(name) for name in channel]
     settings, server = reachable()
@@ -54,7 +52,7 @@ def listen(
         raise Trouble("say whom to listen as: --user 42, or --token", Status.USAGE)
     token = token or signed(settings, everything(user, settings))
     address = url or (server.urls[0] if server else f"ws://{settings.host}:{settings.port}/ws")
-    listening = Listening(say_json if as_json else _tell, count)
+    listening = Listening(say_json if as_json else _tell, count, patience)
     try:
         return asyncio.run(listening.listen(address, token, channels, timeout or None, acknowledges=ack))
     except KeyboardInterrupt:
@@ -67,11 +65,13 @@ class Listening:
 
     :param tell: shows a frame.
     :param count: of messages to end after, 0 for no end: not of replies, nor of what is told about ourselves.
+    :param patience: seconds that a gateway may be away that was there.
     """
 
-    def __init__(self, tell: Callable[[Frame], None], count: int) -> None:
+    def __init__(self, tell: Callable[[Frame], None], count: int, patience: float) -> None:
         self._tell = tell
         self._left = count
+        self._patience = patience
         self._over = asyncio.Event()
         self._trouble: Trouble | None = None
         self._was_open = False
@@ -148,7 +148,7 @@ class Listening:
         elif change.state == "waiting" and self._giving_up is None:
             note(f"{_ended(change)}; coming back")
             loop = asyncio.get_running_loop()
-            self._giving_up = loop.call_later(PATIENCE_SECONDS, self._end, _ended(change))
+            self._giving_up = loop.call_later(self._patience, self._end, _ended(change))
 
     def _end(self, trouble: Trouble) -> None:
         self._trouble = self._trouble or trouble

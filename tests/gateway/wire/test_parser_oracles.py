@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from websockets.frames import Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -74,6 +74,7 @@ def said(verdict: Verdict) -> Verdict:
 
 @settings(max_examples=300)
 @given(streams())
+@example([b"\x88\x83\x37\xfa\x21\x3d\x37\xfa\xa1"])
 def test_wsproto_hears_the_same_messages_and_closes_with_the_same_code(frames: list[bytes]) -> None:
     stream = b"".join(frames)
 
@@ -82,10 +83,17 @@ def test_wsproto_hears_the_same_messages_and_closes_with_the_same_code(frames: l
 
 @settings(max_examples=300)
 @given(streams())
+@example([b"\x88\x83\x37\xfa\x21\x3d\x37\xfa\xa1"])
 def test_websockets_hears_the_same_messages_and_closes_with_the_same_code(frames: list[bytes]) -> None:
     stream = b"".join(frames)
 
     mine, theirs = said(ours([stream], max_bytes=150)), websockets_says(stream, 150)
 
     # It leaves UTF-8 to whoever reads the message, so it goes on where we stop.
-    assert mine == theirs if mine.code != 1007 else mine.events == theirs.events[: len(mine.events)]
+    if mine.code == 1007:
+        assert mine.events == theirs.events[: len(mine.events)]
+    # Of a close frame with a wrong code and a reason that is no text it names the second fault.
+    elif (mine.code, theirs.code) == (1002, 1007):
+        assert mine.events == theirs.events
+    else:
+        assert mine == theirs
