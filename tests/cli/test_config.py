@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from fairlead_gateway.cli.devfile import DevServer, announced
 from fairlead_gateway.cli.output import Status
 from fairlead_gateway.settings import Settings
 from tests.cli.conftest import Fairlead
@@ -30,6 +33,16 @@ def test_show_leaves_secrets_out(fairlead: Fairlead, monkeypatch: pytest.MonkeyP
 
     assert SECRET not in outcome.out and "hunter2" not in outcome.out
     assert "gateway:***@two" in outcome.out
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_beside_a_development_server_it_is_said_whose_settings_these_are(fairlead: Fairlead, command: str) -> None:
+    with announced(DevServer(os.getpid(), "redis://127.0.0.1:7777/0", "fl", SECRET, ("ws://127.0.0.1:8000/ws",))):
+        beside = fairlead("config", command)
+    alone = fairlead("config", command)
+
+    assert f"fairlead dev (process {os.getpid()}) makes its own" in beside.err
+    assert (beside.out, alone.err) == (alone.out, "")
 
 
 def test_env_explains_every_variable(fairlead: Fairlead) -> None:

@@ -11,7 +11,8 @@ import typer
 from pydantic import SecretStr
 
 from fairlead_gateway.cli.configured import load
-from fairlead_gateway.cli.output import Json, Status, say, say_json, table
+from fairlead_gateway.cli.devfile import find
+from fairlead_gateway.cli.output import Json, Status, note, say, say_json, table
 from fairlead_gateway.cli.serve import unusable
 from fairlead_gateway.preflight import Rule, advice, broken_rules, is_waived
 from fairlead_gateway.settings import PREFIX, Settings, unknown
@@ -28,7 +29,7 @@ app = typer.Typer(name="config", help="Show and check settings.")
 @app.command()
 def show(as_json: Json = False) -> Status:
     """Print every setting as it is now; secrets are left out."""
-    settings = load()
+    settings = _of_serve()
     values = {name: shown(name, getattr(settings, name)) for name in Settings.model_fields}
     if as_json:
         say_json(values)
@@ -61,7 +62,7 @@ def env(as_json: Json = False) -> Status:
 @app.command()
 def check(as_json: Json = False) -> Status:
     """Say what a replica would refuse to start with, what was waived, and what is no setting; status 3 when refused."""
-    settings = load()
+    settings = _of_serve()
     broken = broken_rules(settings)
     wrong = list(unusable(settings))
     is_refused = bool(wrong) or not all(is_waived(rule, settings) for rule in broken)
@@ -73,6 +74,13 @@ def check(as_json: Json = False) -> Status:
     else:
         _tell(broken, wrong, settings)
     return Status.CONFIGURATION if is_refused else Status.OK
+
+
+def _of_serve() -> Settings:
+    """The settings that ``fairlead serve`` would have, whatever runs here."""
+    if server := find():
+        note(f"these are the settings of fairlead serve; fairlead dev (process {server.pid}) makes its own")
+    return load()
 
 
 def _finding(rule: Rule, settings: Settings) -> dict[str, object]:
