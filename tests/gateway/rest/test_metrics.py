@@ -188,9 +188,9 @@ async def test_a_scrape_costs_little_with_thousands_of_channels(gateway: Gateway
         pool.join(connection, f"topic:t{number}")
     await scraped(gateway)
 
-    began = time.perf_counter()
+    began = time.process_time()
     found = await figures(gateway)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
 
     assert found["fairlead_channels{kind=topic}"] == 5000.0
     assert seconds < 0.5
