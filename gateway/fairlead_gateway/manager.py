@@ -10,11 +10,13 @@ from typing import Any, TypeAlias
 import structlog
 from starlette.websockets import WebSocket
 
+from fairlead import past
 from fairlead.envelope import Envelope
 from fairlead.forms import Change
 from fairlead.instances import PATCH, Instance
 from fairlead.messages import SYSTEM
-from fairlead.names import Names
+from fairlead.names import Names, checked_channel
+from fairlead.past import Past
 from fairlead.publication import Sayable
 from fairlead.questions import Questions
 from fairlead.sends import Message, Sends
@@ -203,6 +205,12 @@ class WebSocketManager(Sends[Sending], Questions):
     async def get_instance(self, instance_name: str) -> Instance:
         """The document of an instance, and its version; version 0 and an empty one where there is none."""
         return (await self._parts.replica.instances.read(instance_name)).instance()
+
+    async def history(self, channel: str, limit: int = past.PAGE, before: int | None = None) -> Past:
+        """As `fairlead.backend.Backend.history`."""
+        replica = self._parts.replica
+        past.ensure_kept(checked_channel(channel), replica.publisher.is_durable(channel))
+        return past.past(await replica.history.page(channel, limit, before))
 
     async def send_heartbeat(self, user_id: str, task_id: str, interval: float = 30.0) -> None:
         """Tell a user every *interval* seconds that a task is still running, until cancelled."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fairlead.history import PastConnection
     from fairlead.inbound import Inbound
     from fairlead.instances import Instance
+    from fairlead.past import Past
     from fairlead.position import Position
     from fairlead.presence import Member
     from fairlead.sends import Message
@@ -58,6 +59,7 @@ _WHERE = {
     "Instance": "fairlead.instances",
     "Member": "fairlead.presence",
     "Message": "fairlead.sends",
+    "Past": "fairlead.past",
     "PastConnection": "fairlead.history",
     "Position": "fairlead.position",
     "Question": "fairlead.client.questions",
@@ -96,6 +98,7 @@ __all__ = [
     "Member",
     "Message",
     "NotFound",
+    "Past",
     "PastConnection",
     "Position",
     "Question",

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, TypeAlias, Unpack
 
-from fairlead import instances, tasks
+from fairlead import instances, past, tasks
 from fairlead.asking import Asks
 from fairlead.batch import Batch
 from fairlead.confirmation import OnTimeout
@@ -24,7 +24,8 @@ from fairlead.history import PastConnection
 from fairlead.inbound import Inbound
 from fairlead.instances import STATE_TTL_SECONDS
 from fairlead.lookups import Lookups
-from fairlead.names import DURABLE_KINDS, Names, id_of
+from fairlead.names import DURABLE_KINDS, Names, checked_channel, id_of
+from fairlead.past import Past
 from fairlead.presence import Answer, Query
 from fairlead.publication import Sayable
 from fairlead.publisher import Publisher
@@ -227,6 +228,22 @@ class Backend(Sends[Sending], Questions, Lookups):
             await self._publisher.publish(*tasks.cancelled_notice(task.id, task.owner, task.cancelled_by, task.version))
         await self._asks.cancel_of_task(str(task_id))
         return sent
+
+    # -- what was said ---------------------------------------------------------------------------
+
+    async def history(self, channel: str, limit: int = past.PAGE, before: int | None = None) -> Past:
+        """
+        What a durable channel such as ``session:s1`` has said last, or before an offset, as far as it is kept.
+
+        At most *limit* messages (100) and 256 KiB, the oldest first. There are older ones where ``more`` says so, and
+        ``before`` is what to ask with for these.
+
+        :raises InvalidMessage: topics and their like keep nothing; or *limit* or *before* is none.
+        """
+        past.ensure_kept(checked_channel(channel), self._publisher.is_durable(channel))
+        call = past.read(self._names, channel, limit, before)
+        (reply,) = await patiently(self._timeout_seconds, self._shards.run_all, [call])
+        return past.past(past.page(reply, before))
 
     # -- what happens, and what clients say ------------------------------------------------------
 

@@ -97,6 +97,14 @@ def opened(data: bytes) -> Opened:
         raise InvalidMessage(f"not an envelope: {type(error).__name__}") from error
 
 
+def for_clients(data: bytes) -> Opened:
+    """As `opened`; what is an order to replicas is invalid, too."""
+    whole = opened(data)
+    if whole[5] & CONTROL:
+        raise InvalidMessage("an order, which is for those who were here then")
+    return whole
+
+
 def with_offset(frame: bytes, offset: int) -> bytes:
     """*frame* with its offset put in by splicing bytes: the replica never parses a payload."""
     return b'{"offset":%d,%b' % (offset, frame[1:])

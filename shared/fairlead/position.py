@@ -43,8 +43,12 @@ class Span(NamedTuple):
 def span(reply: list[Any]) -> Span:
     """The reply of the script ``read``; an id that is no text, forged past every publisher, proves nothing later."""
     offset, epoch, last_id, is_proven, found = reply
-    entries = [Entry(int(id_.partition(b"-")[0]), _text(fields[1]), fields[3]) for id_, fields in found]
-    return Span(Position(offset, epoch.decode(), _text(last_id)), bool(is_proven), entries)
+    return Span(Position(offset, epoch.decode(), _text(last_id)), bool(is_proven), entries_of(found))
+
+
+def entries_of(found: list[Any]) -> list[Entry]:
+    """Entries of a log, as Redis gives them."""
+    return [Entry(int(id_.partition(b"-")[0]), _text(fields[1]), fields[3]) for id_, fields in found]
 
 
 def _text(id: bytes) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, Unpack
 
-from fairlead import instances, tasks
+from fairlead import instances, past, tasks
 from fairlead.answers import Outcome
 from fairlead.batch import Batch
 from fairlead.confirmation import OnTimeout
@@ -20,7 +20,8 @@ from fairlead.feeds import Wishes
 from fairlead.history import PastConnection
 from fairlead.inbound import Inbound
 from fairlead.instances import STATE_TTL_SECONDS
-from fairlead.names import DURABLE_KINDS, Names, id_of
+from fairlead.names import DURABLE_KINDS, Names, checked_channel, id_of
+from fairlead.past import Past
 from fairlead.presence import Answer, Query
 from fairlead.publication import Publications, Sayable
 from fairlead.question import DEFAULT_POLICY, Policy
@@ -187,6 +188,14 @@ class SyncBackend(Sends[Sent], SyncQuestions, SyncLookups):
             self._publisher.publish(*tasks.cancelled_notice(task.id, task.owner, task.cancelled_by, task.version))
         self._asks.cancel_of_task(str(task_id))
         return sent
+
+    # -- what was said ---------------------------------------------------------------------------
+
+    def history(self, channel: str, limit: int = past.PAGE, before: int | None = None) -> Past:
+        """As `fairlead.backend.Backend.history`."""
+        past.ensure_kept(checked_channel(channel), self._publisher.is_durable(channel))
+        call = past.read(self._names, channel, limit, before)
+        return past.past(past.page(patiently_sync(self._timeout_seconds, self._shards.run, *call), before))
 
     # -- what happens, and what clients say ------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Channels, sessions and tasks that stay asked for: rules C1 to C3."""
+"""Channels, sessions and tasks that stay asked for, and what was said in them before: rules C1 to C4."""
 
 from __future__ import annotations
 
@@ -288,3 +288,68 @@ async def test_the_end_of_a_task_is_told(client: Driver, gateway: Scripted) -> N
     assert (await cancelling)["status"] == "cancelled"
     assert asked["task_id"] == "t1"
     assert (await client.get("state", on=JOB))["status"] == "cancelled"
+
+
+# -- what was said before ----------------------------------------------------------------------------
+
+
+def page(*offsets: int, more: bool = False) -> Frame:
+    """What the reply to ``history`` tells."""
+    said = [{**note(offset, offset, ROOM), "requires_ack": True} for offset in offsets]
+    return {"messages": said, "offset": 9, "epoch": "e.1", "more": more, "before": offsets[0] if offsets else 10}
+
+
+@pytest.mark.rules("C4")
+@pytest.mark.parametrize("on", [ROOM, ""])
+async def test_what_was_said_before_is_read_page_by_page(client: Driver, gateway: Scripted, on: str) -> None:
+    line = await opened(client, gateway)
+    await joined(client, line)
+    args = [] if on else [ROOM]
+    first = client.begin("history", *args, on=on)
+    asked = await line.hears("history")
+    await line.reply(asked, channel=ROOM, **page(8, 9, more=True))
+    newest = await first
+    second = client.begin("history", *args, on=on, limit=2, before=newest["before"])
+    asked_again = await line.hears("history")
+    await line.reply(asked_again, channel=ROOM, **page(7))
+
+    assert newest == page(8, 9, more=True)
+    assert await second == page(7)
+    assert {name: asked[name] for name in asked.keys() - {"id"}} == {"action": "history", "channel": ROOM, "limit": 50}
+    assert (asked_again["limit"], asked_again["before"]) == (2, 8)
+
+
+@pytest.mark.rules("C4", "P1")
+async def test_what_was_said_before_is_not_heard(client: Driver, gateway: Scripted) -> None:
+    line = await opened(client, gateway)
+    await client.hear("*")
+    await joined(client, line)
+    reading = client.begin("history", on=ROOM)
+    await line.reply(await line.hears("history"), channel=ROOM, **page(1, 2, 3))
+    await reading
+    before = await client.get("positions")
+    await line.say(note(1, 1, ROOM))
+    await client.message(offset=1)
+    await client.do("request", "ping", {})
+
+    assert before[ROOM]["offset"] == 0
+    assert [message["offset"] for message in client.messages()] == [1]
+    assert line.actions("ack") == []
+
+
+@pytest.mark.rules("C4", "A1", "A2")
+async def test_a_page_is_asked_for_again_where_the_line_broke_and_may_be_refused(
+    client: Driver, gateway: Scripted
+) -> None:
+    line = await opened(client, gateway)
+    reading = client.begin("history", ROOM, before=5)
+    before = await line.hears("history")
+    line.reset()
+    back = await gateway.greeted()
+    after = await back.hears("history")
+    await back.fail(after, "forbidden", "join session s1 first", channels=[ROOM])
+
+    assert after["before"] == before["before"] == 5
+    with pytest.raises(Fault, match="join session s1 first") as fault:
+        await reading
+    assert fault.value.code == "forbidden"

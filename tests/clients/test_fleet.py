@@ -362,6 +362,28 @@ async def test_a_conversation(client: Driver, fleet: list[Replica], user: str) -
     assert {one["user_id"] for one in members} == {user, f"{user}-friend"}
 
 
+@pytest.mark.rules("C4")
+async def test_a_room_is_opened_with_what_was_said_in_it(
+    client: Driver, fleet: list[Replica], backend: Backend, user: str
+) -> None:
+    room = f"session:{user}"
+    for number in range(1, 8):
+        await backend.send_to_session(user, {"type": "note", "content": number})
+    await open(client, fleet[0].url, user)
+    with pytest.raises(Fault, match="join session"):
+        await client.do("history", room)
+    joined = await client.do("join", on=room)
+    pages = [await client.do("history", on=room, limit=3)]
+    while pages[-1]["more"]:
+        pages.append(await client.do("history", room, limit=3, before=pages[-1]["before"]))
+    await backend.send_to_session(user, {"type": "note", "content": 8})
+    live = await client.message(content=8)
+
+    assert [[one["content"] for one in page["messages"]] for page in pages] == [[5, 6, 7], [2, 3, 4], [1]]
+    assert joined["channels"][room] == {name: pages[0][name] for name in ("offset", "epoch")}
+    assert (live["offset"], contents(client)) == (8, [8])
+
+
 @pytest.mark.rules("C3", "C1")
 async def test_a_task(client: Driver, cable: Cable, backend: Backend, user: str) -> None:
     task = f"t-{user}"

@@ -172,6 +172,7 @@ async def talk(described: Described, ann: Watched, bob: Watched, fl: Backend, th
     await fl.ai_status("s1", "thinking", "for a moment", model="m")
     await ann.until("ai_processing_status")
     await bob.ask("presence", channel="session:s1")
+    assert (await bob.ask("history", channel="session:s1"))["messages"]
     async with watched(described, there, "cyd") as cyd:
         await cyd.ask("join_session", session_id="s1")
         await cyd.ask("ping", timestamp=1)

@@ -46,6 +46,7 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "unsubscribe_task": {"task_id": "k"},
     "read": {"session_id": "s2", "message_id": "ann/m-1"},
     "presence": {"channel": "session:s2"},
+    "history": {"channel": "session:s2"},
     "patch": {"instance": "i", "patch": {"a.b": 1}},
     "get_state": {"channel": "instance:i"},
     "leave_session": {"session_id": "s2"},
@@ -258,6 +259,7 @@ async def _send_all(fl: Backend, fay: Client) -> None:
     assert await fl.online_count() == len([user async for user in fl.iter_online()])
     await fl.device_status(456, "online")
     assert await fl.device_state(456)
+    assert (await fl.history("device:456")).messages
     await fl.ai_status("s3", "thinking")
     await fl.message_status("s3", first.id, "delivered")
 

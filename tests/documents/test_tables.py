@@ -8,7 +8,20 @@ from typing import Any, get_args
 import pytest
 
 import fairlead
-from fairlead import acks, asks, codec, instances, messages, patches, publication, question, response, task, tasks
+from fairlead import (
+    acks,
+    asks,
+    codec,
+    instances,
+    messages,
+    past,
+    patches,
+    publication,
+    question,
+    response,
+    task,
+    tasks,
+)
 from fairlead.codes import CLOSES, ERRORS
 from fairlead.devices import KEPT_SECONDS
 from fairlead.names import BROADCAST, DURABLE_KINDS, KINDS
@@ -50,6 +63,7 @@ FIXED: dict[str, tuple[float, ...]] = {
     "ticket": (tickets.LIFETIME_SECONDS,),
     "`id` of an action, `message_id`": (messages.MAX_ID,),
     "`type` of a message": (messages.MAX_TYPE,),
+    "messages on a page of `history`": (past.PAGE, past.MAX_PAGE, past.MAX_PAGE_BYTES),
     "what one client is given when it comes back": (MAX_REPLAY_BYTES,),
     "window in which a `message_id` is known": (publication.SEEN_SECONDS,),
     "cursors of devices": (cursors.KEPT_SECONDS, cursors.MAX_DEVICES),

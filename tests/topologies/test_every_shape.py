@@ -38,6 +38,7 @@ async def test_everything_reaches_everybody_through_two_replicas(shape: str, pre
 
             await _backends_send(backend, url, prefix, clients)
             await _clients_talk(backend, clients)
+            await _channels_are_read(backend, url, prefix, clients)
             await _other_languages_send(backend, clients)
             await _presence_is_true(backend, clients)
             await _backends_hear(backend, url, prefix, clients)
@@ -162,6 +163,16 @@ async def _backends_hear(backend: Backend, url: str, prefix: str, clients: dict[
     assert (event.name, event.facts["user_id"]) == ("session_joined", USERS[0])
     assert ((await asking)["n"], outcome) == ("sync", "delivered")
     assert await backend.connection_history() == []
+
+
+async def _channels_are_read(backend: Backend, url: str, prefix: str, clients: dict[str, Client]) -> None:
+    for user, client in clients.items():
+        await backend.send_to_user(user, {"type": "hello", "content": user})
+        told = await client.ask("history", channel=f"user:{user}", limit=1)
+        with fairlead.connect_sync(url, prefix=prefix) as sync:
+            read = await asyncio.to_thread(sync.history, f"user:{user}", 1)
+        assert told["messages"] == read.messages == (await backend.history(f"user:{user}", 1)).messages
+        assert read.messages[0]["content"] == user
 
 
 async def _instances_are_patched(backend: Backend, url: str, prefix: str, clients: dict[str, Client]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
-from fairlead.envelope import CONTROL, opened, with_offset
+from fairlead.envelope import for_clients, with_offset
 from fairlead.errors import InvalidMessage
 from fairlead.messages import now as timestamp
 from fairlead.position import Entry
@@ -23,9 +23,7 @@ log = structlog.get_logger(__name__)
 def logged(channel: str, entry: Entry, epoch: str) -> Outgoing:
     """An *entry* of the log as the message it was; what is for no client holds its place, so that none is missed."""
     try:
-        _, _, id_, _, exclude, flags, _, frame = opened(entry.envelope)
-        if flags & CONTROL:
-            raise InvalidMessage("an order, which is for those who were here then")
+        _, _, id_, _, exclude, _, _, frame = for_clients(entry.envelope)
     except InvalidMessage as error:
         log.warning("not for clients, in the log", channel=channel, offset=entry.offset, why=error.message)
         empty = Outgoing(b"", "", entry.offset, epoch, entry.id)

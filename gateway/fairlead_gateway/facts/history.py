@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import orjson
 
+from fairlead import past
 from fairlead.envelope import unseal
 from fairlead.errors import InvalidMessage
 from fairlead.names import Names
+from fairlead.past import Page
 from fairlead.position import Position
 from fairlead.redis.scripts import load
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
@@ -42,6 +44,15 @@ class History:
         offset, epoch, id_ = since or (0, "", "")
         args = (self._history_seconds, f"{getrandbits(48):012x}", epoch, offset, id_, PAGE)
         return self._lane.run(_READ, self._names.of_durable(channel), args)
+
+    async def page(self, channel: str, limit: int, before: int | None) -> Page:
+        """
+        What a durable *channel* has said before an offset, or last.
+
+        :raises InvalidMessage: as `fairlead.past.read`.
+        :raises Unavailable: Redis cannot be reached.
+        """
+        return past.page(await self._lane.run(*past.read(self._names, channel, limit, before)), before)
 
     async def said_in(self, channel: str) -> int:
         """

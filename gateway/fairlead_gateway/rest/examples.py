@@ -108,6 +108,10 @@ EXAMPLES: Final[Mapping[str, list[Example]]] = {
     "say.subscribe_task": _said("subscribe_task", task_id="t1"),
     "say.unsubscribe_task": _said("unsubscribe_task", task_id="t1"),
     "say.cancel": _said("cancel", task_id="t1"),
+    "say.history": [
+        *_said("history", channel="session:s1", limit=2),
+        *_said("history", channel="session:s1", limit=2, before=21),
+    ],
     "say.get_state": _said("get_state", channel="instance:counter"),
     "say.patch": _said("patch", instance="counter", patch={"clicks.total": 3}, patch_id="p-1", base_version=2),
     "say.presence": _said("presence", channel="session:s1"),
@@ -142,6 +146,17 @@ EXAMPLES: Final[Mapping[str, list[Example]]] = {
     ),
     "reply.unsubscribe_task": _replied(task_id="t1"),
     "reply.cancel": _replied(task_id="t1", status="cancelled", version=4, duplicate=False),
+    "reply.history": _replied(
+        channel="session:s1",
+        epoch=_EPOCH,
+        offset=22,
+        messages=[
+            *_told("new_message", "session:s1", "user:42", 21, message_type="text", content="Hello"),
+            *_told("new_message", "session:s1", "user:43", 22, message_type="text", content="Good morning"),
+        ],
+        more=True,
+        before=21,
+    ),
     "reply.get_state": _replied(
         instance="counter", channel="instance:counter", document={"clicks": {"total": 2}}, version=2, timestamp=_AT
     ),

@@ -1,4 +1,4 @@
-"""``broadcast``, ``messages`` and ``patch``: what backends without the Python package send."""
+"""``broadcast``, ``messages`` and ``patch``: what backends without the Python package send, and what was sent."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pydantic import Field
 from fairlead.errors import Unavailable
 from fairlead.messages import checked_message_id
 from fairlead.names import BROADCAST, channel
+from fairlead.past import MAX_PAGE, PAGE, ensure_kept, past
 from fairlead.sent import Sent, Status
 from fairlead_gateway.access.roles import Rank
-from fairlead_gateway.rest.route import Asked, Body, Id, Params, Rows, View, row
+from fairlead_gateway.rest.route import Asked, Body, Id, Nothing, Params, Rows, View, row
 from fairlead_gateway.rest.speaking import Speaking
 from fairlead_gateway.rest.waiting import MAX_SECONDS, patiently
 
@@ -22,6 +23,15 @@ class ById(Params):
     """One user, or session."""
 
     id: Id
+
+
+class Before(ById):
+    """A page of what a session has said."""
+
+    limit: int = Field(PAGE, ge=1, le=MAX_PAGE)
+    """Messages at most; fewer where they are large."""
+    before: int | None = Field(None, ge=1, lt=2**53)
+    """Only messages with a smaller offset; without it the newest."""
 
 
 class ByName(Params):
@@ -81,6 +91,21 @@ class Changed(Receipt):
     """Of the state, since then."""
 
 
+class Past(View):
+    """A page of what a session has said, as far as it is kept."""
+
+    messages: list[dict[str, Any]]
+    """The oldest first, each as clients got it, with its ``offset``."""
+    offset: int
+    """Where the session stands."""
+    epoch: str
+    """Of all these offsets; empty where nothing was said."""
+    more: bool
+    """Whether older ones are kept."""
+    before: int
+    """What to ask with for these."""
+
+
 async def broadcast(asked: Asked[Params, Saying]) -> Receipt:
     """Send to everybody who is connected at this moment."""
     return await _say(asked, BROADCAST)
@@ -94,6 +119,14 @@ async def send_to_user(asked: Asked[ById, Saying]) -> Receipt:
 async def send_to_session(asked: Asked[ById, Saying]) -> Receipt:
     """Send to the members of a session."""
     return await _say(asked, channel("session", asked.params.id))
+
+
+async def list_messages(asked: Asked[Before, Nothing]) -> Past:
+    """What a session has said last, or before an offset, with its content."""
+    replica, params = asked.api.replica, asked.params
+    name = channel("session", params.id)
+    ensure_kept(name, replica.publisher.is_durable(name))
+    return Past(**past(await replica.history.page(name, params.limit, params.before))._asdict())
 
 
 async def patch_instance(asked: Asked[ByName, Patching]) -> Changed:
@@ -136,6 +169,7 @@ ROWS: Final[Rows] = (
     row("POST", "/broadcast", Rank.OPERATOR, broadcast, body=Saying, answer=Receipt),
     row("POST", "/users/{id}/messages", Rank.OPERATOR, send_to_user, params=ById, body=Saying, answer=Receipt),
     row("POST", "/sessions/{id}/messages", Rank.OPERATOR, send_to_session, params=ById, body=Saying, answer=Receipt),
+    row("GET", "/sessions/{id}/messages", Rank.OPERATOR, list_messages, params=Before, answer=Past),
     row(
         "POST",
         "/instances/{name}/patch",

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from fairlead.past import MAX_PAGE, PAGE
+
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-.:@]{1,128}$")]
 TaskId = Annotated[Id, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 ChannelName = Annotated[str, StringConstraints(min_length=1, max_length=160)]
@@ -119,6 +121,16 @@ class TaskAction(Action):
 
 class Presence(Action):
     channel: ChannelName
+
+
+class History(Action):
+    """Which part of what a channel has said is to be told."""
+
+    channel: ChannelName
+    limit: int = Field(PAGE, ge=1, le=MAX_PAGE)
+    """Messages at most."""
+    before: int | None = Field(None, ge=1, lt=2**53)
+    """Only messages with a smaller offset; without it the newest."""
 
 
 class GetState(Action):

@@ -99,6 +99,23 @@ class OpenQuestions(TypedDict):
     confirms: list[QuestionAsked]
 
 
+@described
+class Said(TypedDict):
+    """A page of what the channel has said, as far as it is kept."""
+
+    channel: str
+    epoch: str
+    """Of all these offsets; empty where nothing was said."""
+    offset: int
+    """Where the channel stands."""
+    messages: list[dict[str, Any]]
+    """The oldest first, each as it was pushed, with its offset; without those that are not for this connection."""
+    more: bool
+    """Whether older ones are kept."""
+    before: int
+    """What to ask with for these."""
+
+
 class OfTask(TypedDict):
     """The task is heard no more."""
 

@@ -18,12 +18,13 @@ from fairlead.client.instance import Instance
 from fairlead.client.options import Options
 from fairlead.client.positions import Given, Positions
 from fairlead.client.questions import QuestionHandler, Questions
-from fairlead.client.requests import given
+from fairlead.client.requests import given, past_in
 from fairlead.client.session import Session
 from fairlead.client.task import Task
 from fairlead.client.tokens import Tokens, TokenSource
 from fairlead.client.told import Frame, Recovery, State, StateChange
 from fairlead.names import checked_channel, checked_id
+from fairlead.past import PAGE, Past
 from fairlead.position import Position
 
 FAREWELL_SECONDS: Final = 1.0
@@ -239,6 +240,18 @@ class Client:
     async def unsubscribe(self, *channels: str) -> None:
         """Hear *channels* no more."""
         await self._talk.leave("unsubscribe", {"channels": list(channels)}, *channels)
+
+    async def history(
+        self, channel: str, *, limit: int = PAGE, before: int | None = None, timeout: float | None = None
+    ) -> Past:
+        """
+        What a durable channel that this client hears has said last, or before an offset (C4).
+
+        At most *limit* messages (100), the oldest first. There are older ones where ``more`` says so, and ``before`` is
+        what to ask with for these. Handlers are not called, and `positions` stay as they are.
+        """
+        fields = {"channel": checked_channel(channel), "limit": limit, **given(before=before)}
+        return past_in(await self.request("history", fields, timeout=timeout))
 
     async def presence(self, channel: str) -> list[Frame]:
         """Who is in a channel that this client hears: ``user_id``, ``connections``, ``since``."""

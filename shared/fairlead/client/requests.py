@@ -13,6 +13,7 @@ from fairlead.client.told import Frame
 from fairlead.codec import to_json
 from fairlead.errors import ClientError, FairleadError, InvalidMessage, TooLarge, error_of
 from fairlead.ids import uuid7
+from fairlead.past import Past
 
 MAX_WAITING: Final = 1_000
 
@@ -22,6 +23,7 @@ REPEATABLE: Final = frozenset(
         "cancel",
         "confirm",
         "get_state",
+        "history",
         "join_session",
         "leave_session",
         "list_confirms",
@@ -163,6 +165,11 @@ def framed(action: str, fields: Mapping[str, Any]) -> Frame:
 def given(**fields: Any) -> Frame:
     """Those *fields* that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def past_in(reply: Frame) -> Past:
+    """The page that the reply to ``history`` tells."""
+    return Past(**{name: reply[name] for name in Past._fields})
 
 
 def error_in(frame: Frame) -> FairleadError:

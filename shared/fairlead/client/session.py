@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from fairlead.client.conversation import Conversation
 from fairlead.client.handlers import Handler, Off
-from fairlead.client.requests import given
+from fairlead.client.requests import given, past_in
 from fairlead.client.told import Frame
 from fairlead.names import channel
+from fairlead.past import PAGE, Past
 
 SAY_AGAIN_SECONDS: Final = 3.0
 """How often ``typing`` is said at most."""
@@ -75,6 +76,11 @@ class Session:
     async def read(self, message_id: str) -> Frame:
         """Tell its sender, and this user's other devices, that a message was read."""
         return await self._talk.request("read", {"session_id": self.id, "message_id": message_id})
+
+    async def history(self, *, limit: int = PAGE, before: int | None = None, timeout: float | None = None) -> Past:
+        """What was said here last, or before an offset; as `fairlead.Client.history`."""
+        fields = {"channel": self.channel, "limit": limit, **given(before=before)}
+        return past_in(await self._talk.request("history", fields, timeout))
 
     async def members(self) -> list[Frame]:
         """Who is there: ``user_id``, ``connections``, ``since``."""

@@ -264,3 +264,24 @@ async def test_a_page_that_is_loaded_again_goes_on_where_it_was(windows: Pair, h
     await ben.settled()
     await ben.hears("meanwhile")
     assert (await ben.lines("theirs"))[-2:] == ["before", "meanwhile"]
+
+
+async def test_who_comes_later_is_shown_what_was_said_before(windows: Pair, harbour: Harbour) -> None:
+    ada, ben = windows
+    for number in range(3):
+        await ada.say(f"before you came {number}")
+        await ben.hears(f"before you came {number}")
+
+    async with Page() as tab:
+        cleo = Window(tab, "cleo")
+        await tab.open(f"{harbour.nginx.http}/demo?user=cleo")
+        await cleo.hears("before you came 2")
+        await ada.say("and now?")
+        await cleo.hears("and now?")
+        shown = await cleo.lines()
+        unread = await cleo.text("[id$=lobby-tab] .count")
+        complaints = list(tab.complaints)
+
+    said = [f"before you came {number}" for number in range(3)] + ["and now?"]
+    assert [line for line in shown if line in said] == said, "in order, and each once"
+    assert (unread, complaints) == ("", [])

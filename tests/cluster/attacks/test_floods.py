@@ -13,7 +13,9 @@ from itertools import chain
 import pytest
 from redis.asyncio import Redis
 
+import fairlead
 from fairlead.names import Names
+from fairlead.past import MAX_PAGE_BYTES
 from tests.cluster.attacks.attacker import Attacker, attacking, knocking, memory_kb, someone, unharmed
 from tests.conformance.client import masked, text
 from tests.support.replica import Replica, token
@@ -66,6 +68,34 @@ async def test_ten_thousand_actions_at_once_are_told_to_wait_and_then_end_with_4
     assert frame.closing[0] == 4129
     assert 200 <= codes.count("pong") < 300
     assert codes[-1] == "rate_limited" and codes.count("rate_limited") >= 60
+
+
+async def test_pages_of_history_as_fast_as_they_are_given_keep_nobody_waiting(target: Replica, redis_url: str) -> None:
+    session, pages = someone(), 150
+    async with fairlead.connect(redis_url, prefix="attacked") as fl:
+        for _ in range(20):
+            await fl.send_to_session(session, {"type": "large", "content": "x" * 25_000})
+    asking = text(json.dumps({"action": "history", "id": "h", "channel": f"session:{session}", "limit": 100}))
+    async with AsyncExitStack() as stack:
+        members = [
+            await stack.enter_async_context(attacking(target, target=f"/ws/chat/session/{session}")) for _ in range(3)
+        ]
+
+        sizes = await asyncio.gather(*(read_on(attacker, asking, pages) for attacker in members))
+
+    assert {max(some) <= MAX_PAGE_BYTES for some in sizes} == {True}
+    assert {min(some) > MAX_PAGE_BYTES / 2 for some in sizes} == {True}
+
+
+async def read_on(attacker: Attacker, asking: bytes, pages: int) -> list[int]:
+    """Ask for so many pages at once, and read them; how long each is in JSON."""
+    await attacker.send(asking * pages)
+    sizes: list[int] = []
+    while len(sizes) < pages:
+        if (message := await attacker.message()).get("ref") == "h":
+            assert message["ok"], message
+            sizes.append(len(json.dumps(message["messages"])))
+    return sizes
 
 
 @pytest.mark.parametrize("bad", ["{", "[]", '{"action":"nope"}', '{"action":"subscribe"}'])

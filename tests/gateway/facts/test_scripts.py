@@ -79,6 +79,34 @@ async def read(run: Run, redis: Redis) -> None:
     assert forked[3:] == [0, []]
 
 
+async def past(run: Run, redis: Redis) -> None:
+    log, meta, _, term = DURABLE
+    keys = (log, meta, term)
+
+    async def page(*args: object) -> tuple[int, list[bytes]]:
+        offset, epoch, more, entries = await run("past", keys, args)
+        assert (offset, epoch) == (30, b"epoch.term")
+        return more, [id for id, _ in entries]
+
+    assert await run("past", keys, ("", 10, 1000)) == [0, b"", 0, []]
+    assert not await redis.exists(*keys)
+    for offset in range(1, 31):
+        await redis.xadd(log, {"m": f"m-{offset}", "d": "x" * 10}, id=f"{offset}-0")
+    assert await run("past", keys, ("", 10, 1000)) == [0, b"", 0, []], "nobody knows whose offsets these are"
+    await redis.hset(meta, mapping={"e": "epoch", "o": 30})
+    await redis.set(term, "term")
+    assert await page("", 2, 1000) == (1, [b"30-0", b"29-0"])
+    assert await page(29, 2, 1000) == (1, [b"28-0", b"27-0"])
+    assert await page(3, 2, 1000) == (0, [b"2-0", b"1-0"])
+    assert await page(1, 2, 1000) == (0, [])
+    assert await page(2**53 - 1, 1, 1000) == (1, [b"30-0"])
+    assert await page("", 100, 100) == (1, [b"%d-0" % offset for offset in range(30, 20, -1)]), "as many as fit"
+    assert await page("", 100, 5) == (1, [b"30-0"]), "one in any case"
+    assert await page("", 100, 300) == (0, [b"%d-0" % offset for offset in range(30, 0, -1)])
+    await redis.delete(log)
+    assert await page("", 100, 1000) == (0, [])
+
+
 async def term(run: Run, redis: Redis) -> None:
     keys = [NAMES.term(1), NAMES.term(2)]
     written = await run("term", keys, ())
@@ -654,6 +682,7 @@ SCENES = {
         publish,
         latest,
         read,
+        past,
         term,
         forget,
         owed,

@@ -95,6 +95,20 @@ export interface Reply {
   readonly [field: string]: any;
 }
 
+/** A page of what a channel has said, as far as it is kept. */
+export interface Past {
+  /** The oldest first, each as it was pushed, with its `offset`; without those that are not for this connection. */
+  readonly messages: readonly Message[];
+  /** Where the channel stands. */
+  readonly offset: number;
+  /** Of all these offsets; "" where nothing was said. */
+  readonly epoch: string;
+  /** Whether older ones are kept. */
+  readonly more: boolean;
+  /** What to ask with for these. */
+  readonly before: number;
+}
+
 export interface RequestOptions {
   timeoutMs?: number;
   signal?: AbortSignal;
@@ -180,6 +194,8 @@ export class Session {
   typing(isTyping?: boolean): void;
   read(messageId: string): Promise<Reply>;
   members(): Promise<readonly Member[]>;
+  /** What was said here last, or before an offset; as `Client.history`. */
+  history(options?: { limit?: number; before?: number } & RequestOptions): Promise<Past>;
   /** Messages of this session, by type or `"*"`. */
   on(type: string, handler: (message: Message) => void): Off;
 }
@@ -255,6 +271,8 @@ export class Client {
   subscribe(...channels: string[]): Promise<Reply>;
   unsubscribe(...channels: string[]): Promise<void>;
   presence(channel: string): Promise<readonly Member[]>;
+  /** What a durable channel that is heard has said last, or before an offset; 50 messages, 100 at most (C4). */
+  history(channel: string, options?: { limit?: number; before?: number } & RequestOptions): Promise<Past>;
 
   /** The same object for the same id, as long as the client lives. */
   session(id: string): Session;

@@ -1,7 +1,7 @@
 import { Core } from "./core.js";
 import { Instance } from "./instances.js";
 import { given, socketUrl } from "./options.js";
-import { Session, saying } from "./sessions.js";
+import { Session, past, saying } from "./sessions.js";
 import { Task } from "./tasks.js";
 
 /**
@@ -89,6 +89,11 @@ export class Client {
   /** @param {string[]} channels @returns {Promise<void>} */
   unsubscribe(...channels) {
     return this.#core.leave("unsubscribe", { channels });
+  }
+
+  /** @param {string} channel @param {Parameters<typeof past>[2]} [options] */
+  history(channel, options) {
+    return past(this.#core, channel, options);
   }
 
   /** @param {string} channel */

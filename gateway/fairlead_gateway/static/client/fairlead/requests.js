@@ -10,7 +10,7 @@ const MAX_WAITING = 1000;
 /** Actions of which saying them again does no harm (A2). */
 const BUILT_IN = new Set(
   `subscribe unsubscribe join_session leave_session message typing read ack confirm list_confirms subscribe_task
-  unsubscribe_task cancel get_state patch presence watch_live unwatch_live`.split(/\s+/),
+  unsubscribe_task cancel history get_state patch presence watch_live unwatch_live`.split(/\s+/),
 );
 
 /** What makes them harmless: an id of our own. @type {{ [action: string]: string }} */

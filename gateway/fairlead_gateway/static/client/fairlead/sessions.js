@@ -1,4 +1,4 @@
-/** @import { Message, Reply, RequestOptions } from "../fairlead.js" */
+/** @import { Message, Past, Reply, RequestOptions } from "../fairlead.js" */
 /** @typedef {{ messageType?: string, metadata?: object, messageId?: string } & RequestOptions} Saying */
 
 const SAID_AGAIN_MS = 3000;
@@ -51,6 +51,11 @@ export class Session {
     return this.#core.ask("read", { session_id: this.id, message_id: messageId });
   }
 
+  /** @param {Parameters<typeof past>[2]} [options] */
+  history(options) {
+    return past(this.#core, this.channel, options);
+  }
+
   async members() {
     return (await this.#core.ask("presence", { channel: this.channel })).users;
   }
@@ -68,3 +73,14 @@ export const saying = (content, { messageType, metadata, messageId } = {}) => ({
   ...(metadata && { metadata }),
   ...(messageId && { message_id: messageId }),
 });
+
+/**
+ * What *channel* has said last, or before an offset: nothing that is heard (C4).
+ * @param {import("./core.js").Core} core @param {string} channel @param {{ limit?: number, before?: number } & RequestOptions} [options]
+ * @returns {Promise<Past>}
+ */
+export async function past(core, channel, { limit = 50, before, ...options } = {}) {
+  const asked = { channel, limit, ...(before !== undefined && { before }) };
+  const { messages, offset, epoch, more, before: next } = await core.ask("history", asked, options);
+  return { messages, offset, epoch, more, before: next };
+}

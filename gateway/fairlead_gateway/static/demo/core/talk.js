@@ -21,6 +21,7 @@ export class Talk {
   #typists = new Map(); // name -> timer
   #number = 0;
   #unreadId = "";
+  #isRestored = false;
 
   constructor(name, me) {
     this.name = name;
@@ -42,16 +43,21 @@ export class Talk {
     }
   }
 
+  /** Show what was said before this window came, unless it had that before it was loaded again. */
+  async open() {
+    if (this.#isRestored) return;
+    const { messages } = await this.session.history();
+    const before = messages.filter((message) => message.type === "new_message" && !this.#shows(message));
+    this.lines.set([...before.map((message) => this.#keyed(this.#line(message))), ...this.lines.value]);
+  }
+
   /** Something was said by somebody else, or by this user in another window. */
   heard(message, isSeen) {
-    const from = named(message.from);
-    const text = typeof message.content === "string" ? message.content : JSON.stringify(message.content);
-    const kind = from === this.me ? "mine" : "theirs";
-    this.#stopped(from);
-    const at = Date.parse(message.timestamp) || Date.now();
-    const mark = kind === "mine" ? "sent" : undefined;
-    this.#add({ kind, text, from, at, id: message.id, offset: message.offset, mark });
-    if (kind === "mine") return;
+    if (this.#shows(message)) return;
+    const line = this.#line(message);
+    this.#stopped(line.from);
+    this.#add(line);
+    if (line.kind === "mine") return;
     this.unread.set(this.unread.value + 1);
     this.#unreadId = message.from?.startsWith("user:") ? message.id : this.#unreadId;
     if (isSeen) this.seen();
@@ -98,10 +104,27 @@ export class Talk {
     if (this.#typists.delete(who)) this.typing.set([...this.#typists.keys()]);
   }
 
+  /** What is read and pushed comes twice. */
+  #shows(message) {
+    return this.lines.value.some(({ id }) => id === message.id);
+  }
+
+  #line({ from: sender, content, timestamp, id, offset }) {
+    const from = named(sender);
+    const text = typeof content === "string" ? content : JSON.stringify(content);
+    const kind = from === this.me ? "mine" : "theirs";
+    const mark = kind === "mine" ? "sent" : undefined;
+    return { kind, text, from, at: Date.parse(timestamp) || Date.now(), id, offset, mark };
+  }
+
+  #keyed(line) {
+    return { id: "", at: Date.now(), ...line, key: `${this.name}-${++this.#number}` };
+  }
+
   #add(line) {
-    const key = `${this.name}-${++this.#number}`;
-    this.lines.set([...this.lines.value.slice(1 - KEPT), { key, id: "", at: Date.now(), ...line }]);
-    return key;
+    const keyed = this.#keyed(line);
+    this.lines.set([...this.lines.value.slice(1 - KEPT), keyed]);
+    return keyed.key;
   }
 
   #change(key, facts) {
@@ -115,6 +138,7 @@ export class Talk {
   }
 
   restore(lines) {
-    this.lines.set(lines.map((line) => ({ ...line, key: `${this.name}-${++this.#number}` })));
+    this.#isRestored = lines.length > 0;
+    this.lines.set(lines.map((line) => this.#keyed(line)));
   }
 }

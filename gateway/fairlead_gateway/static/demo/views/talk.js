@@ -71,7 +71,7 @@ function Talk({ seat, talk, id }) {
 }
 
 const Empty = ({ talk }) => html`<li class="empty">
-  <p>Nothing was said in ${talk.name} since you came.</p>
+  <p>Nothing was said in ${talk.name} so far.</p>
   <button class="quiet" onClick=${() => talk.say("Hello!")}>Say hello</button>
 </li>`;
 
