@@ -12,17 +12,18 @@ from typing import Final
 
 import structlog
 
-from fairlead import codes, history
-from fairlead.asking import Asks
-from fairlead.control import CloseOrder, Finding, LookOrder, Order, Sighting, SurveyOrder, TapOrder
+from fairlead import codes
 from fairlead.errors import Unavailable
-from fairlead.ingress import Ingress
-from fairlead.messages import SYSTEM
+from fairlead.format.control import CloseOrder, Finding, LookOrder, Order, Sighting, SurveyOrder, TapOrder
+from fairlead.format.messages import SYSTEM
 from fairlead.names import Names, id_of, kind_of
-from fairlead.receipts import Receipts
+from fairlead.publishing.receipts import Receipts
+from fairlead.publishing.replies import Replies
+from fairlead.questions.asking import Asks
+from fairlead.questions.talks import Happening
 from fairlead.redis.shards import open_shards
-from fairlead.replies import Replies
-from fairlead.talks import Happening
+from fairlead.streams import history
+from fairlead.streams.ingress import Ingress
 from fairlead.version import __version__
 from fairlead_gateway.access.authorizer import first_yes
 from fairlead_gateway.access.revocations import Revocations

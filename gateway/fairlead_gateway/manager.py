@@ -10,17 +10,17 @@ from typing import Any, TypeAlias
 import structlog
 from starlette.websockets import WebSocket
 
-from fairlead import past
-from fairlead.envelope import Envelope
-from fairlead.forms import Change
-from fairlead.instances import PATCH, Instance
-from fairlead.messages import SYSTEM
+from fairlead.backend.questions import Questions
+from fairlead.backend.sends import Message, Sends
+from fairlead.format import past
+from fairlead.format.envelope import Envelope
+from fairlead.format.messages import SYSTEM
+from fairlead.format.past import Past
 from fairlead.names import Names, checked_channel
-from fairlead.past import Past
-from fairlead.publication import Sayable
-from fairlead.questions import Questions
-from fairlead.sends import Message, Sends
-from fairlead.sent import Sent
+from fairlead.publishing.forms import Change
+from fairlead.publishing.publication import Sayable
+from fairlead.publishing.sent import Sent
+from fairlead.state.instances import PATCH, Instance
 from fairlead_gateway.assembly import Assembly, wire_limits
 from fairlead_gateway.edge.application import CLIENTS, PAGED, Application
 from fairlead_gateway.edge.guest import Guests
@@ -168,7 +168,7 @@ class WebSocketManager(Sends[Sending], Questions):
         """Every connection of this replica."""
         return [connection.info(self.replica_id) for connection in self.pool]
 
-    # -- sending: see `fairlead.sends.Sends`; all of it goes through Redis, to every replica ----------
+    # -- sending: see `fairlead.backend.sends.Sends`; all of it goes through Redis, to every replica ----------
 
     def _say(self, channel: str, said: Sayable) -> Sending:
         replica = self._parts.replica
@@ -207,7 +207,7 @@ class WebSocketManager(Sends[Sending], Questions):
         return (await self._parts.replica.instances.read(instance_name)).instance()
 
     async def history(self, channel: str, limit: int = past.PAGE, before: int | None = None) -> Past:
-        """As `fairlead.backend.Backend.history`."""
+        """As `fairlead.backend.backend.Backend.history`."""
         replica = self._parts.replica
         past.ensure_kept(checked_channel(channel), replica.publisher.is_durable(channel))
         return past.past(await replica.history.page(channel, limit, before))

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from fairlead.names import DURABLE_KINDS, KINDS
-from fairlead.question import Policy
+from fairlead.questions.question import Policy
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A list written with commas in the environment."""

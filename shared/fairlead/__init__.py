@@ -26,53 +26,60 @@ from fairlead.errors import (
 from fairlead.version import __version__
 
 if TYPE_CHECKING:
-    from fairlead.backend import Backend, connect
-    from fairlead.batch import Batch
+    from fairlead.backend.backend import Backend, connect
+    from fairlead.backend.batch import Batch
+    from fairlead.backend.sends import Message
     from fairlead.client.client import Client
     from fairlead.client.questions import Answer, Closed, Question
     from fairlead.client.told import Recovery, StateChange
-    from fairlead.confirmation import Asked, Choice, Escalation, TaskStepResult, Unanswered, UserConfirmation
-    from fairlead.events import Event
-    from fairlead.history import PastConnection
-    from fairlead.inbound import Inbound
-    from fairlead.instances import Instance
-    from fairlead.past import Past
-    from fairlead.position import Position
-    from fairlead.presence import Member
-    from fairlead.sends import Message
-    from fairlead.sent import Acknowledger, Sent
-    from fairlead.sync import SyncBackend, connect_sync
-    from fairlead.task import Task
+    from fairlead.format.past import Past
+    from fairlead.format.position import Position
+    from fairlead.publishing.sent import Acknowledger, Sent
+    from fairlead.questions.confirmation import (
+        Asked,
+        Choice,
+        Escalation,
+        TaskStepResult,
+        Unanswered,
+        UserConfirmation,
+    )
+    from fairlead.state.instances import Instance
+    from fairlead.state.presence import Member
+    from fairlead.state.task import Task
+    from fairlead.streams.events import Event
+    from fairlead.streams.history import PastConnection
+    from fairlead.streams.inbound import Inbound
+    from fairlead.sync.backend import SyncBackend, connect_sync
 
 _WHERE = {
-    "Acknowledger": "fairlead.sent",
+    "Acknowledger": "fairlead.publishing.sent",
     "Answer": "fairlead.client.questions",
-    "Asked": "fairlead.confirmation",
-    "Backend": "fairlead.backend",
-    "Batch": "fairlead.batch",
-    "Choice": "fairlead.confirmation",
+    "Asked": "fairlead.questions.confirmation",
+    "Backend": "fairlead.backend.backend",
+    "Batch": "fairlead.backend.batch",
+    "Choice": "fairlead.questions.confirmation",
     "Client": "fairlead.client.client",
     "Closed": "fairlead.client.questions",
-    "Escalation": "fairlead.confirmation",
-    "Event": "fairlead.events",
-    "Inbound": "fairlead.inbound",
-    "Instance": "fairlead.instances",
-    "Member": "fairlead.presence",
-    "Message": "fairlead.sends",
-    "Past": "fairlead.past",
-    "PastConnection": "fairlead.history",
-    "Position": "fairlead.position",
+    "Escalation": "fairlead.questions.confirmation",
+    "Event": "fairlead.streams.events",
+    "Inbound": "fairlead.streams.inbound",
+    "Instance": "fairlead.state.instances",
+    "Member": "fairlead.state.presence",
+    "Message": "fairlead.backend.sends",
+    "Past": "fairlead.format.past",
+    "PastConnection": "fairlead.streams.history",
+    "Position": "fairlead.format.position",
     "Question": "fairlead.client.questions",
     "Recovery": "fairlead.client.told",
-    "Sent": "fairlead.sent",
+    "Sent": "fairlead.publishing.sent",
     "StateChange": "fairlead.client.told",
-    "SyncBackend": "fairlead.sync",
-    "Task": "fairlead.task",
-    "TaskStepResult": "fairlead.confirmation",
-    "Unanswered": "fairlead.confirmation",
-    "UserConfirmation": "fairlead.confirmation",
-    "connect": "fairlead.backend",
-    "connect_sync": "fairlead.sync",
+    "SyncBackend": "fairlead.sync.backend",
+    "Task": "fairlead.state.task",
+    "TaskStepResult": "fairlead.questions.confirmation",
+    "Unanswered": "fairlead.questions.confirmation",
+    "UserConfirmation": "fairlead.questions.confirmation",
+    "connect": "fairlead.backend.backend",
+    "connect_sync": "fairlead.sync.backend",
 }
 """Names that are imported when first used, so that ``import fairlead`` costs nothing where only names are needed."""
 

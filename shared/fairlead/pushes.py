@@ -7,11 +7,11 @@ from typing import Any, Final, Literal, NotRequired
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from fairlead.asks import Ending
-from fairlead.confirmation import Choice, Feedback, OnTimeout, Severity, TaskStepResult
-from fairlead.devices import DeviceStatus
-from fairlead.statistics import Ten
-from fairlead.task import TaskStatus
+from fairlead.questions.asks import Ending
+from fairlead.questions.confirmation import Choice, Feedback, OnTimeout, Severity, TaskStepResult
+from fairlead.state.devices import DeviceStatus
+from fairlead.state.statistics import Ten
+from fairlead.state.task import TaskStatus
 
 described: Final = with_config(ConfigDict(use_attribute_docstrings=True))
 """What is said under a field is part of its schema."""
@@ -30,7 +30,7 @@ Delivery = TypedDict(
         "attempt": NotRequired[int],
     },
 )
-"""What `fairlead.messages.push`, and the replica behind it, write into every message of a channel."""
+"""What `fairlead.format.messages.push`, and the replica behind it, write into every message of a channel."""
 
 MEANINGS: Final = {
     "id": "Of this message; act once for each.",

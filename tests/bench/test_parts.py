@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.envelope import Envelope, unseal
+from fairlead.format.envelope import Envelope, unseal
 from fairlead_gateway.bench import frames, stamps
 from fairlead_gateway.bench.figures import Late, Report, notes, table
 from fairlead_gateway.bench.machine import Cores

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fairlead.errors import InvalidMessage
-from fairlead.patches import apply, checked
+from fairlead.state.patches import apply, checked
 from tests.support.browser import BINARY, Page
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="chromium is not installed")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from fairlead.asks import MAX_PENDING
-from fairlead.sync import connect_sync
+from fairlead.questions.asks import MAX_PENDING
+from fairlead.sync.backend import connect_sync
 from fairlead_gateway.cli.output import Status
 from tests.cli.conftest import Fairlead
 from tests.support.replica import Replica, token

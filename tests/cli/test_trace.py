@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
-from fairlead.envelope import Envelope
+from fairlead.format.envelope import Envelope
 from fairlead.names import Names
 from fairlead_gateway.cli.output import Status
 from tests.cli.conftest import Fairlead

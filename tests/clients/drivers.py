@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from fairlead import Client
 from fairlead.errors import FairleadError
-from fairlead.position import Position
+from fairlead.format.position import Position
 from tests.clients.scripted import SECONDS
 
 FOLDER = Path(__file__).parent

@@ -14,7 +14,7 @@ import msgpack
 import pytest
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead_gateway.access.claims import GRANTS
 from fairlead_gateway.access.minting import Wish, mint
 from tests.clients.drivers import Driver, Fault

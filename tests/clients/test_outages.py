@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from tests.clients.drivers import Driver
 from tests.support.cable import Cable
 from tests.support.nginx import BINARY, Nginx

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from tests.support.replica import Replica, replicas
 
 

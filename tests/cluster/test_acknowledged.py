@@ -12,11 +12,11 @@ from typing import Any
 from redis.asyncio import Redis
 
 import fairlead
-from fairlead.acks import look, record, standing
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
+from fairlead.publishing.acks import look, record, standing
+from fairlead.publishing.sent import Outcome
 from fairlead.redis.calls import run
-from fairlead.sent import Outcome
 from tests.support.client import Client, client, connected
 from tests.support.redis import Server
 from tests.support.replica import Replica, environment, replicas

@@ -14,10 +14,10 @@ import pytest
 from redis.asyncio import Redis
 
 import fairlead
-from fairlead.backend import Backend
-from fairlead.events import Event
-from fairlead.feeds import Feed
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
+from fairlead.streams.events import Event
+from fairlead.streams.feeds import Feed
 from tests.support.client import connected
 from tests.support.redis import Server
 from tests.support.replica import Replica, replicas

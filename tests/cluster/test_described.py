@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator
 from redis.asyncio import Redis
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
 from fairlead_gateway.rest.frames import YOUR_OWN
 from tests.support.client import Client, Frame, client, connected

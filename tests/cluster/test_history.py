@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
 from fairlead_gateway.pool.formats import MSGPACK_SUBPROTOCOL
 from tests.support.client import Client, Frame, connected

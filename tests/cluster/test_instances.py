@@ -13,10 +13,10 @@ from redis.asyncio import Redis
 from websockets.exceptions import WebSocketException
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.errors import Conflict, Unavailable
 from fairlead.names import Names
-from fairlead.patches import apply, checked
+from fairlead.state.patches import apply, checked
 from tests.support.client import client, connected
 from tests.support.redis import Server
 from tests.support.replica import Replica, replicas

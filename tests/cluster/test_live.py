@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from tests.support.client import Client, Frame, connected
 from tests.support.redis import Server
 from tests.support.replica import Replica, replicas, token, wait_until

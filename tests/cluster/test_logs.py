@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fairlead.backend import connect
+from fairlead.backend.backend import connect
 from fairlead.codes import ERRORS
 from fairlead_gateway.dispatch.trail import STATIONS
 from fairlead_gateway.logs import MAX_TEXT

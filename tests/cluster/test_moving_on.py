@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead_gateway.wire.frames import CLOSE, TEXT
 from fairlead_gateway.wire.limits import WireLimits
 from fairlead_gateway.wire.parser import FrameParser

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from tests.support.client import Client, Frame, connected
 from tests.support.replica import Replica
 

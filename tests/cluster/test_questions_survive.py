@@ -17,13 +17,13 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 import fairlead
-from fairlead import asks
-from fairlead.backend import Backend
-from fairlead.confirmation import UserConfirmation
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
-from fairlead.question import split
+from fairlead.questions import asks
+from fairlead.questions.confirmation import UserConfirmation
+from fairlead.questions.question import split
+from fairlead.questions.response import Responder, Response
 from fairlead.redis.calls import run
-from fairlead.response import Responder, Response
 from fairlead_gateway.access.minting import Wish, mint
 from tests.support.client import Client, Frame, connected
 from tests.support.redis import Server

@@ -17,9 +17,9 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, ResponseError
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
-from fairlead.sync import SyncBackend
+from fairlead.sync.backend import SyncBackend
 from fairlead_gateway.facts.lane import SCRIPTS
 from fairlead_gateway.rest.table import ROWS
 from fairlead_gateway.sessions.actions import RESERVED

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from websockets.exceptions import ConnectionClosed
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
 from tests.support.client import Client, client, connected
 from tests.support.replica import Replica, replicas

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
 from tests.support.client import client, connected
 from tests.support.replica import Replica, environment

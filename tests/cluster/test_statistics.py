@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 import fairlead
 from fairlead.names import Names
-from fairlead.statistics import TEN
+from fairlead.state.statistics import TEN
 from tests.support.client import connected
 from tests.support.recorder import Recorder, recording, talk, until_quiet
 from tests.support.replica import Replica, replicas

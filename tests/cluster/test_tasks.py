@@ -11,7 +11,7 @@ from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
 from tests.support.client import connected
 from tests.support.replica import Replica, replicas, wait_until

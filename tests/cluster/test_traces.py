@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
 from tests.support.client import client, connected
 from tests.support.replica import Replica, token

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import msgpack
 import pytest
 
-from fairlead.envelope import Envelope
+from fairlead.format.envelope import Envelope
 from fairlead.names import Names, partition_of
 from fairlead_gateway.wire.frames import BINARY, CLOSE, FIN, MASK, TEXT, close_frame, text_frame
 from tests.documents.pages import blocks_in, text_of

@@ -8,24 +8,14 @@ from typing import Any, get_args
 import pytest
 
 import fairlead
-from fairlead import (
-    acks,
-    asks,
-    codec,
-    instances,
-    messages,
-    past,
-    patches,
-    publication,
-    question,
-    response,
-    task,
-    tasks,
-)
+from fairlead.backend.sends import Sends
 from fairlead.codes import CLOSES, ERRORS
-from fairlead.devices import KEPT_SECONDS
+from fairlead.format import codec, messages, past
 from fairlead.names import BROADCAST, DURABLE_KINDS, KINDS
-from fairlead.sends import Sends
+from fairlead.publishing import acks, publication
+from fairlead.questions import asks, question, response
+from fairlead.state import instances, patches, task, tasks
+from fairlead.state.devices import KEPT_SECONDS
 from fairlead_gateway.access import tickets, tokens
 from fairlead_gateway.access.claims import GRANTS
 from fairlead_gateway.admin.alerts import RULES

@@ -14,7 +14,7 @@ UNRUN: Final = {
     "FAIRLEAD_ALLOWED_ORIGINS=": "two servers that stay; what the page and its tokens do is run by itself",
     "fairlead serve --host 0.0.0.0": "would listen to everybody; its options are looked at",
     "browser, app ──▶ Nginx ──▶ replica": "a picture",
-    "patch    = {path": "a grammar; tests/shared/test_patches.py is about it",
+    "patch    = {path": "a grammar; tests/shared/state/test_patches.py is about it",
     "$ fairlead trace ": "what is told of a message; tests/cluster/test_traces.py is about it",
 }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead_gateway.processes import bound_to
 from tests.support.client import Client, Frame
 from tests.support.redis import Server

@@ -12,7 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from tests.examples.conftest import answered, questions
 from tests.support.client import Client, Frame, connected
 from tests.support.replica import Replica

@@ -14,7 +14,7 @@ from mcp.server.mcpserver import Elicit, ElicitationResult, MCPServer, Resolve
 from mcp.types import ElicitRequestFormParams, ElicitRequestURLParams, ElicitResult, ErrorData
 from pydantic import BaseModel, Field
 
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from tests.examples.conftest import answered
 from tests.support.client import connected
 from tests.support.replica import Replica

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgpack import packb
 
-from fairlead.envelope import Envelope
+from fairlead.format.envelope import Envelope
 from fairlead.names import partition_of
 from tests.faults.ground import Ground
 from tests.faults.stage import Stage

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.errors import FairleadError, Unavailable
 from tests.faults.recorder import Published, Recorder, Refused, now
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from fairlead import forms
+from fairlead.publishing import forms
 from fairlead.redis.scripts import Script, Text
 from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.track import Track, Verdict

@@ -16,11 +16,11 @@ from uuid import uuid4
 import orjson
 from redis.asyncio import Redis
 
-from fairlead import forms
-from fairlead.envelope import opened, with_offset
-from fairlead.messages import push
+from fairlead.format.envelope import opened, with_offset
+from fairlead.format.messages import push
+from fairlead.format.position import Position
 from fairlead.names import Names, partition_of
-from fairlead.position import Position
+from fairlead.publishing import forms
 from fairlead.redis.connect import open_async
 from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.reader import Heard, RedisReader

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from fairlead.codec import MAX_BYTES
+from fairlead.format.codec import MAX_BYTES
 from fairlead_gateway.rest.route import PREFIX
 from fairlead_gateway.rest.table import ROWS
 from fairlead_gateway.settings import Settings

@@ -140,7 +140,7 @@ def test_a_users_script_passes_strict_type_checking_with_the_library_alone(light
     strict = ("--strict", "--config-file=", f"--cache-dir={tmp_path}", f"--python-executable={light.bin / 'python'}")
     done = ran(sys.executable, "-m", "mypy", *strict, str(script), folder=tmp_path)
 
-    assert 'Revealed type is "fairlead.sent.Sent"' in done.stdout
+    assert 'Revealed type is "fairlead.publishing.sent.Sent"' in done.stdout
 
 
 def test_everything_is_there_in_an_empty_folder(whole: Environment, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from fairlead.names import Names
-from fairlead.publisher import Publisher
+from fairlead.publishing.publisher import Publisher
 
 
 @pytest.fixture

@@ -128,7 +128,8 @@ def test_importing_fairlead_loads_none_of_what_it_is_built_on() -> None:
 
 
 def test_the_backend_needs_nothing_of_the_gateway() -> None:
-    code = "import fairlead, sys; fairlead.connect; fairlead.connect_sync; import fairlead.ingress, fairlead.control;"
+    code = "import fairlead, sys; fairlead.connect; fairlead.connect_sync;"
+    code += "import fairlead.streams.ingress, fairlead.format.control;"
 
     assert python(f"{code} print([name for name in {NOT_OURS} if name in sys.modules])") == "[]"
 
@@ -160,7 +161,8 @@ def test_a_client_needs_nothing_of_the_gateway() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "revealed"), [(USER_SCRIPT, "fairlead.sent.Sent"), (CLIENT_SCRIPT, "fairlead.client.client.Client")]
+    ("source", "revealed"),
+    [(USER_SCRIPT, "fairlead.publishing.sent.Sent"), (CLIENT_SCRIPT, "fairlead.client.client.Client")],
 )
 def test_a_users_script_passes_strict_type_checking(tmp_path: Path, source: str, revealed: str) -> None:
     script = tmp_path / "script.py"

@@ -9,8 +9,8 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from fairlead import tracing
-from fairlead.envelope import unseal
-from fairlead.messages import push
+from fairlead.format.envelope import unseal
+from fairlead.format.messages import push
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -18,7 +18,7 @@ WITHOUT = """
 import sys
 sys.modules["opentelemetry"] = None
 from fairlead import tracing
-from fairlead.messages import push
+from fairlead.format.messages import push
 assert not tracing.IS_HERE and tracing.current() == ""
 with tracing.continued("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"):
     assert push({"type": "x"}, "user:42").trace == ""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from fairlead.statistics import TEN
+from fairlead.state.statistics import TEN
 from tests.support.client import Client, connected
 from tests.support.replica import Replica
 from tests.support.rest import rest

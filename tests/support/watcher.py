@@ -13,7 +13,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from fairlead.patches import apply, checked
+from fairlead.state.patches import apply, checked
 from tests.support.replica import Replica, token
 
 Frame = dict[str, Any]

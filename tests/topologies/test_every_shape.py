@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest
 
 import fairlead
-from fairlead.backend import Backend
-from fairlead.instances import FOLD_PATCHES
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
 from fairlead.redis.shards import open_shards
+from fairlead.state.instances import FOLD_PATCHES
 from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.facts.seats import Seats
 from tests.support.client import Client, connected

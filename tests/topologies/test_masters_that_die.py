@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.names import Names
 from tests.support.client import Client, connected
 from tests.support.replica import Replica, replicas, wait_until

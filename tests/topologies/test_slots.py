@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead.names import PARTITIONS, Names
 from fairlead.redis.places import slot_of
 from fairlead.redis.shards import open_shards

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from fairlead.control import Finding, SurveyOrder
+from fairlead.format.control import Finding, SurveyOrder
 from fairlead.redis.shards import Shards
 from fairlead_gateway.admin import health
 from fairlead_gateway.admin.alarms import alarms

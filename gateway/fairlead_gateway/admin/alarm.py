@@ -12,10 +12,10 @@ import orjson
 import structlog
 
 from fairlead.errors import Unavailable
+from fairlead.format.messages import push, rfc3339
 from fairlead.ids import uuid7
-from fairlead.messages import push, rfc3339
 from fairlead.names import ADMINS, Names
-from fairlead.publisher import Publisher
+from fairlead.publishing.publisher import Publisher
 from fairlead.redis.scripts import load
 from fairlead_gateway.admin.alerts import RULES, Depths, Limit, Rule, Seen, Watch, step
 from fairlead_gateway.admin.overview import Overview

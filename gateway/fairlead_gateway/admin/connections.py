@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from fairlead.codec import to_json
 from fairlead.errors import InvalidJson
+from fairlead.format.codec import to_json
 from fairlead_gateway.pool import Connection, ConnectionInfo
 from fairlead_gateway.sessions.replica import Replica
 

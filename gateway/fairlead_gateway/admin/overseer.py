@@ -9,9 +9,9 @@ from typing import Final, TypeAlias
 import structlog
 
 from fairlead.errors import FairleadError, Unavailable
-from fairlead.messages import push
+from fairlead.format.messages import push
 from fairlead.names import ADMINS
-from fairlead.publisher import Publisher
+from fairlead.publishing.publisher import Publisher
 from fairlead_gateway.admin.overview import Overview, overview
 from fairlead_gateway.admin.past import Window
 from fairlead_gateway.admin.samples import Sample, parsed

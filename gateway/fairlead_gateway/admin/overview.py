@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
-from fairlead.messages import rfc3339
-from fairlead.statistics import TEN
+from fairlead.format.messages import rfc3339
+from fairlead.state.statistics import TEN
 from fairlead_gateway.admin.samples import Sample, rates, sample_of, spread
 from fairlead_gateway.facts.statistics import Said, Sums
 from fairlead_gateway.monitor.counters import COUNTED

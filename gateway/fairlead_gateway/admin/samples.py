@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from fairlead.statistics import TEN
+from fairlead.state.statistics import TEN
 from fairlead_gateway.monitor.counters import COUNTED, MEASURED
 from fairlead_gateway.monitor.histograms import BUCKETS, percentiles
 

@@ -8,12 +8,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import structlog
 
-from fairlead import presence
-from fairlead.control import Finding, SurveyOrder, finding, survey_order
 from fairlead.errors import FairleadError, Unavailable
+from fairlead.format.control import Finding, SurveyOrder, finding, survey_order
 from fairlead.ids import uuid7
 from fairlead.names import FLEET, id_of, kind_of, replica_channel
-from fairlead.presence import members_of
+from fairlead.state import presence
+from fairlead.state.presence import members_of
 from fairlead_gateway.sessions.replica import Replica
 
 log = structlog.get_logger(__name__)

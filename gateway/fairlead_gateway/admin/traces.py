@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from fairlead import acks, ingress
 from fairlead.errors import FairleadError
-from fairlead.presence import pairs
+from fairlead.publishing import acks
+from fairlead.redis.query import pairs
+from fairlead.streams import ingress
 from fairlead_gateway.admin.surveys import Found, Surveys
 from fairlead_gateway.dispatch.trail import STATIONS, Step, places_of
 from fairlead_gateway.sessions.replica import Replica

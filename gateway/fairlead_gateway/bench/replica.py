@@ -12,7 +12,7 @@ from typing import Final, cast
 import jwt
 import msgpack
 
-from fairlead.envelope import Envelope, with_offset
+from fairlead.format.envelope import Envelope, with_offset
 from fairlead.ids import uuid7
 from fairlead.names import Names, partition_of
 from fairlead_gateway.bench import frames, stamps

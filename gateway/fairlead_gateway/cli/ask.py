@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import typer
 
-from fairlead.confirmation import Feedback, Severity, UserConfirmation
 from fairlead.errors import InvalidJson
-from fairlead.sync import SyncBackend
+from fairlead.questions.confirmation import Feedback, Severity, UserConfirmation
+from fairlead.sync.backend import SyncBackend
 from fairlead_gateway.cli.configured import reachable
 from fairlead_gateway.cli.output import Json, Status, note, say, say_json
 from fairlead_gateway.cli.send import backend

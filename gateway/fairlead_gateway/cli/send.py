@@ -8,11 +8,11 @@ from typing import Annotated, Final
 
 import typer
 
-from fairlead.acks import ACK_SECONDS
 from fairlead.errors import InvalidJson
 from fairlead.names import checked_channel
-from fairlead.sent import Sent
-from fairlead.sync import SyncBackend, connect_sync
+from fairlead.publishing.acks import ACK_SECONDS
+from fairlead.publishing.sent import Sent
+from fairlead.sync.backend import SyncBackend, connect_sync
 from fairlead_gateway.cli.configured import reachable
 from fairlead_gateway.cli.output import Json, Status, Trouble, say, say_json
 from fairlead_gateway.settings import Settings

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from fairlead import audit
 from fairlead.names import Names, checked_id
+from fairlead.questions import audit
 from fairlead.redis.shards import Shards, open_shards
 from fairlead_gateway.access.claims import GRANTS
 from fairlead_gateway.access.minting import Finding, Wish, examine, mint, seconds_of

@@ -12,7 +12,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import typer
 
-from fairlead.messages import checked_message_id
+from fairlead.format.messages import checked_message_id
 from fairlead.names import checked_channel
 from fairlead_gateway.cli.configured import reachable
 from fairlead_gateway.cli.doctor.faults import of_error

@@ -10,11 +10,11 @@ import msgpack
 import orjson
 import structlog
 
-from fairlead.envelope import Envelope
-from fairlead.messages import push
+from fairlead.format.envelope import Envelope
+from fairlead.format.messages import push
 from fairlead.names import BROADCAST, id_of
 from fairlead.names import channel as channel_name
-from fairlead.sent import Sent
+from fairlead.publishing.sent import Sent
 from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.trail import Trail
 from fairlead_gateway.pool import Connection, ConnectionPool, Format
@@ -39,7 +39,7 @@ Publish = Callable[[str, Envelope], Awaitable[Sent]]
 
 
 class Patch(Protocol):
-    """How a patch reaches every replica: `fairlead.sends.Sends.send_patch`."""
+    """How a patch reaches every replica: `fairlead.backend.sends.Sends.send_patch`."""
 
     async def __call__(
         self,

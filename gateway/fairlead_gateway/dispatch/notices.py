@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
-from fairlead.envelope import for_clients, with_offset
 from fairlead.errors import InvalidMessage
-from fairlead.messages import now as timestamp
-from fairlead.position import Entry
+from fairlead.format.envelope import for_clients, with_offset
+from fairlead.format.messages import now as timestamp
+from fairlead.format.position import Entry
 from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.track import Track
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fairlead.envelope import with_offset
+from fairlead.format.envelope import with_offset
 
 
 class Outgoing(NamedTuple):

@@ -8,10 +8,10 @@ from time import time_ns
 import orjson
 import structlog
 
-from fairlead.control import Order, parse
-from fairlead.envelope import CONTROL, Envelope, Opened, opened, with_offset
 from fairlead.errors import FairleadError, InvalidMessage
-from fairlead.messages import push
+from fairlead.format.control import Order, parse
+from fairlead.format.envelope import CONTROL, Envelope, Opened, opened, with_offset
+from fairlead.format.messages import push
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.outgoing import Outgoing

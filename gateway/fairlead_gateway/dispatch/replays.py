@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from fairlead.position import Position, Span, span
+from fairlead.format.position import Position, Span, span
 
 Ask = Callable[[str, "Position | None"], "asyncio.Future[Any]"]
 """Asks the log of a channel what was said since a position; see `fairlead_gateway.facts.history.History.ask`."""

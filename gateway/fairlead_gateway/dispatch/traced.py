@@ -7,11 +7,11 @@ from functools import partial
 from time import time
 from typing import Any
 
-from fairlead.envelope import CONTROL, Envelope
 from fairlead.errors import FairleadError
-from fairlead.publication import Sayable
-from fairlead.publisher import Publisher
-from fairlead.sent import Sent
+from fairlead.format.envelope import CONTROL, Envelope
+from fairlead.publishing.publication import Sayable
+from fairlead.publishing.publisher import Publisher
+from fairlead.publishing.sent import Sent
 from fairlead_gateway.dispatch.trail import Trail
 from fairlead_gateway.spans import Spans
 

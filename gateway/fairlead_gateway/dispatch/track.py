@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
-from fairlead.position import Position
+from fairlead.format.position import Position
 from fairlead_gateway.dispatch.outgoing import Outgoing
 
 MAX_PENDING: Final = 1024

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from fairlead.errors import Unavailable
+from fairlead.format.position import Position, Span, span
 from fairlead.names import kind_of
-from fairlead.position import Position, Span, span
 from fairlead_gateway.dispatch.notices import epoch_changed, logged
 from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.replays import Ask, Replays

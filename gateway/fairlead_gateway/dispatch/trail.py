@@ -146,5 +146,5 @@ def _step(at: float, station: str, channel: str, facts: tuple[Any, ...]) -> Step
 
 
 def _run(epoch: str) -> str:
-    """The run of offsets, whichever master gave the latest of them; see `fairlead.position.Position.epoch`."""
+    """The run of offsets, whichever master gave the latest of them; see `fairlead.format.position.Position.epoch`."""
     return epoch.partition(".")[0]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from fairlead import acks
 from fairlead.names import Names
-from fairlead.replies import told
-from fairlead.sent import Acknowledger
+from fairlead.publishing import acks
+from fairlead.publishing.replies import told
+from fairlead.publishing.sent import Acknowledger
 from fairlead_gateway.facts.lane import Lane
 
 

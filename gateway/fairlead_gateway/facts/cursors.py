@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from fairlead.errors import Conflict
+from fairlead.format.position import Position
 from fairlead.names import Names, channel
-from fairlead.position import Position
 from fairlead.redis.scripts import load
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import orjson
 
-from fairlead import past
-from fairlead.envelope import unseal
 from fairlead.errors import InvalidMessage
+from fairlead.format import past
+from fairlead.format.envelope import unseal
+from fairlead.format.past import Page
+from fairlead.format.position import Position
 from fairlead.names import Names
-from fairlead.past import Page
-from fairlead.position import Position
 from fairlead.redis.scripts import load
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 
@@ -40,7 +40,7 @@ class History:
         self._history_seconds = history_seconds
 
     def ask(self, channel: str, since: Position | None) -> asyncio.Future[Any]:
-        """What `fairlead.position.span` reads; *since* None asks for the top alone. As `Lane.run`."""
+        """What `fairlead.format.position.span` reads; *since* None asks for the top alone. As `Lane.run`."""
         offset, epoch, id_ = since or (0, "", "")
         args = (self._history_seconds, f"{getrandbits(48):012x}", epoch, offset, id_, PAGE)
         return self._lane.run(_READ, self._names.of_durable(channel), args)
@@ -49,7 +49,7 @@ class History:
         """
         What a durable *channel* has said before an offset, or last.
 
-        :raises InvalidMessage: as `fairlead.past.read`.
+        :raises InvalidMessage: as `fairlead.format.past.read`.
         :raises Unavailable: Redis cannot be reached.
         """
         return past.page(await self._lane.run(*past.read(self._names, channel, limit, before)), before)

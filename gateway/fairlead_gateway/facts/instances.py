@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 
 import structlog
 
-from fairlead import instances
 from fairlead.errors import Unavailable
-from fairlead.forms import Change
-from fairlead.instances import Standing
-from fairlead.messages import SYSTEM
+from fairlead.format.messages import SYSTEM
 from fairlead.names import Names, id_of
-from fairlead.publisher import Publisher
-from fairlead.sent import Sent
+from fairlead.publishing.forms import Change
+from fairlead.publishing.publisher import Publisher
+from fairlead.publishing.sent import Sent
+from fairlead.state import instances
+from fairlead.state.instances import Standing
 from fairlead_gateway.facts.lane import Lane
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ class Instances:
         unset: Iterable[str] = (),
         sender: str = SYSTEM,
     ) -> Sent:
-        """As `fairlead.sends.Sends.send_patch`."""
+        """As `fairlead.backend.sends.Sends.send_patch`."""
         channel, change = instances.patched(
             self._names,
             instance_name,

@@ -11,11 +11,11 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from fairlead.errors import Unavailable
-from fairlead.presence import Query
 from fairlead.redis.atlas import first_key, grouped, nowhere
 from fairlead.redis.connection import Connection, has_ended
 from fairlead.redis.greeting import Greeting
 from fairlead.redis.outage import ELSEWHERE, unavailable
+from fairlead.redis.query import Query
 from fairlead.redis.roads import Roads
 from fairlead.redis.scripts import Script
 from fairlead.redis.shards import Shard, Shards, shards_of

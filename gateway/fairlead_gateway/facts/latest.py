@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead.devices import state_frame
 from fairlead.names import Names
+from fairlead.state.devices import state_frame
 from fairlead_gateway.facts.lane import Lane
 
 

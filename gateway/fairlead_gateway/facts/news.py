@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal
 
-from fairlead.envelope import Envelope
-from fairlead.messages import push, rfc3339
+from fairlead.format.envelope import Envelope
+from fairlead.format.messages import push, rfc3339
 from fairlead.names import channel, id_of
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from fairlead import asks, talks
-from fairlead.asking import Asks
-from fairlead.asks import Record, Result, Standing, State
 from fairlead.names import Names, is_id
-from fairlead.question import Question, split
+from fairlead.questions import asks, talks
+from fairlead.questions.asking import Asks
+from fairlead.questions.asks import Record, Result, Standing, State
+from fairlead.questions.question import Question, split
+from fairlead.questions.response import Fault, Responder, checked_response, plain_response
 from fairlead.redis.calls import Call
-from fairlead.response import Fault, Responder, checked_response, plain_response
 from fairlead_gateway.facts import pages
 from fairlead_gateway.facts.lane import Lane
 
@@ -111,7 +111,7 @@ class Questions:
         return [one for one in found if one is not None]
 
     async def open(self, question: Question) -> Standing:
-        """Ask, or find what was asked before under the same key; see `fairlead.asking.Asks.open` for what it raises."""
+        """Ask, or find what was asked before under the same key; raises as `fairlead.questions.asking.Asks.open`."""
         return await self._people.open(question)
 
     async def standing(self, callback_id: str, wait_seconds: float = 0.0) -> Standing:

@@ -12,8 +12,8 @@ import orjson
 
 from fairlead.errors import Unavailable
 from fairlead.names import Names, kind_of, partition_of
-from fairlead.presence import SEEN_MS, Member, Stay, stays_in
 from fairlead.redis.scripts import load
+from fairlead.state.presence import SEEN_MS, Member, Stay, stays_in
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 from fairlead_gateway.facts.news import session_news
 

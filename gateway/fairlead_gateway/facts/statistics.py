@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from fairlead.errors import Unavailable
 from fairlead.names import Names
-from fairlead.presence import online_count, session_count
 from fairlead.redis.scripts import load
+from fairlead.state.presence import online_count, session_count
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 
 _REPORT: Final = load("report", SCRIPTS)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Final, NamedTuple
 
-from fairlead.forms import Form, fate
 from fairlead.names import Names, id_of
+from fairlead.publishing.forms import Form, fate
 from fairlead.redis.scripts import load
-from fairlead.task import ENDED, Task
-from fairlead.tasks import state_head, task_of
+from fairlead.state.task import ENDED, Task
+from fairlead.state.tasks import state_head, task_of
 from fairlead_gateway.facts import pages
 from fairlead_gateway.facts.lane import SCRIPTS, Lane
 

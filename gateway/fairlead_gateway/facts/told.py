@@ -12,13 +12,14 @@ from typing import Any, Final, NamedTuple
 import orjson
 from pydantic_core import to_jsonable_python
 
-from fairlead import answers, audit, events, history
-from fairlead.answers import Asked, Collected
 from fairlead.errors import HandlerTimeout, Unavailable
-from fairlead.inbound import MESSAGE
-from fairlead.messages import now, rfc3339
+from fairlead.format.messages import now, rfc3339
 from fairlead.names import Names
-from fairlead.replies import Replies, told
+from fairlead.publishing.replies import Replies, told
+from fairlead.questions import audit
+from fairlead.streams import answers, events, history
+from fairlead.streams.answers import Asked, Collected
+from fairlead.streams.inbound import MESSAGE
 from fairlead.tracing import current
 from fairlead_gateway.facts.lane import Argument, Lane
 from fairlead_gateway.facts.streams import Streams

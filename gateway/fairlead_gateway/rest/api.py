@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead.questions import Questions
-from fairlead.receipts import Receipts
-from fairlead.sends import Sends
-from fairlead.sent import Sent
+from fairlead.backend.questions import Questions
+from fairlead.backend.sends import Sends
+from fairlead.publishing.receipts import Receipts
+from fairlead.publishing.sent import Sent
 from fairlead_gateway.access.tickets import Tickets
 from fairlead_gateway.admin.administration import Administration
 from fairlead_gateway.admin.surveys import Surveys

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from fairlead.confirmation import Choice, Escalation, Feedback, OnTimeout, Severity
 from fairlead.errors import InvalidMessage
-from fairlead.question import Question, free_question, step_question
+from fairlead.questions.confirmation import Choice, Escalation, Feedback, OnTimeout, Severity
+from fairlead.questions.question import Question, free_question, step_question
 from fairlead_gateway.rest.route import Asked, Body, Id, Params
 
 

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from fairlead.asks import Standing
-from fairlead.confirmation import Source
 from fairlead.errors import Conflict, FairleadError, Forbidden, InvalidMessage, NotFound
 from fairlead.names import is_id
-from fairlead.response import Responder
-from fairlead.shown import ack_message
+from fairlead.questions.asks import Standing
+from fairlead.questions.confirmation import Source
+from fairlead.questions.response import Responder
+from fairlead.questions.shown import ack_message
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.facts.questions import Answered
 from fairlead_gateway.rest.asking import Asking, question_of

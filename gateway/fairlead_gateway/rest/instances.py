@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fairlead import presence
 from fairlead.names import channel
+from fairlead.state import presence
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.route import Asked, Id, Nothing, Page, Paged, Params, Rows, View, row
 

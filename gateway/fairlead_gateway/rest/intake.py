@@ -8,8 +8,8 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
-from fairlead.codec import MAX_BYTES
 from fairlead.errors import TooLarge
+from fairlead.format.codec import MAX_BYTES
 from fairlead_gateway.rest.problems import Refused, problem
 
 BODY_SECONDS: Final = 5.0

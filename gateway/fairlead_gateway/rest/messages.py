@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from fairlead.errors import Unavailable
-from fairlead.messages import checked_message_id
+from fairlead.format.messages import checked_message_id
+from fairlead.format.past import MAX_PAGE, PAGE, ensure_kept, past
 from fairlead.names import BROADCAST, channel
-from fairlead.past import MAX_PAGE, PAGE, ensure_kept, past
-from fairlead.sent import Sent, Status
+from fairlead.publishing.sent import Sent, Status
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.route import Asked, Body, Id, Nothing, Params, Rows, View, row
 from fairlead_gateway.rest.speaking import Speaking

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from fairlead import acks
-from fairlead.acks import MAX_ACK_SECONDS, Way
+from fairlead.backend.sends import service
 from fairlead.errors import InvalidMessage, NotFound
+from fairlead.format.messages import now, push
 from fairlead.ids import uuid7
-from fairlead.messages import now, push
 from fairlead.names import channel, is_id
-from fairlead.sends import service
+from fairlead.publishing import acks
+from fairlead.publishing.acks import MAX_ACK_SECONDS, Way
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.api import Api
 from fairlead_gateway.rest.route import Asked, Body, Id, Moment, Nothing, Params, Rows, View, row

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from fairlead import presence
 from fairlead.errors import InvalidMessage
 from fairlead.names import PARTITIONS, channel, is_id
+from fairlead.redis.query import Query
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.facts.lane import Lane
 from fairlead_gateway.rest.route import Asked, Id, Nothing, Page, Paged, Params, Rows, View, row
@@ -96,7 +96,7 @@ async def _some(lane: Lane, key: Callable[[int], str], page: Paged) -> tuple[lis
     :raises InvalidMessage: the cursor is none.
     """
     partition, last = _place(page.cursor)
-    counts = await lane.look(presence.Query([("SCARD", key(each)) for each in range(partition, PARTITIONS)], list))
+    counts = await lane.look(Query([("SCARD", key(each)) for each in range(partition, PARTITIONS)], list))
     found: list[tuple[int, str]] = []
     for each, count in enumerate(counts, partition):
         if count:

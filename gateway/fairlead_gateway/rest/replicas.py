@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from fairlead import presence
+from fairlead.state import presence
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.facts.statistics import Said
 from fairlead_gateway.rest.route import Asked, Moment, Nothing, Page, Paged, Rows, View, row

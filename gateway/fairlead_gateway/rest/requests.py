@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from fairlead.codec import from_json
 from fairlead.errors import FairleadError, Forbidden, InvalidMessage, Unauthorized, Unavailable
+from fairlead.format.codec import from_json
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.access.roles import rank_of
 from fairlead_gateway.rest.api import Api

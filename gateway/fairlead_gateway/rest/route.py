@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Literal, TypeA
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
-from fairlead.messages import MAX_ID, checked_message_id, rfc3339
+from fairlead.format.messages import MAX_ID, checked_message_id, rfc3339
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.access.roles import Rank
 
@@ -29,7 +29,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-.:@]{1,128}$")]
 """Of a user, session, instance …; see `fairlead.names`."""
 
 MessageId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID), AfterValidator(checked_message_id)]
-"""Of a message, as its sender chose it; see `fairlead.messages`."""
+"""Of a message, as its sender chose it; see `fairlead.format.messages`."""
 
 Moment = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
 """A time as the protocol writes it: RFC 3339, UTC, milliseconds."""

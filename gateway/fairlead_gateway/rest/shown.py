@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from fairlead.asks import Standing, State
-from fairlead.confirmation import Choice, Feedback, OnTimeout, Severity, Source
+from fairlead.questions.asks import Standing, State
+from fairlead.questions.confirmation import Choice, Feedback, OnTimeout, Severity, Source
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.route import Moment, View

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, TypeAlias
 
-from fairlead.envelope import Envelope
+from fairlead.backend.sends import Message, Sends, service
 from fairlead.errors import InvalidMessage
-from fairlead.publication import Sayable
-from fairlead.sends import Message, Sends, service
-from fairlead.sent import Sent
+from fairlead.format.envelope import Envelope
+from fairlead.publishing.publication import Sayable
+from fairlead.publishing.sent import Sent
 from fairlead_gateway.rest.route import Asked
 
 Sending: TypeAlias = Coroutine[Any, Any, Sent]

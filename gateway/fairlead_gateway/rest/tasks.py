@@ -7,10 +7,10 @@ from typing import Any, Final
 from pydantic import Field, ValidationError
 
 from fairlead.errors import Forbidden, InvalidMessage, NotFound
-from fairlead.sent import Sent
-from fairlead.task import Task as Held
-from fairlead.task import TaskStatus
-from fairlead.tasks import task_channel
+from fairlead.publishing.sent import Sent
+from fairlead.state.task import Task as Held
+from fairlead.state.task import TaskStatus
+from fairlead.state.tasks import task_channel
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.messages import Changed, MessageId, changed
 from fairlead_gateway.rest.route import Asked, Body, Id, Moment, Nothing, Page, Paged, Params, Rows, View, row

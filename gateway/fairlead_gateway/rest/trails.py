@@ -8,11 +8,12 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import StringConstraints
 
-from fairlead import audit, history
-from fairlead.codec import from_json, to_json
-from fairlead.entries import LATEST, Fields, backwards, entries
 from fairlead.errors import InvalidJson
-from fairlead.presence import Query
+from fairlead.format.codec import from_json, to_json
+from fairlead.questions import audit
+from fairlead.redis.query import Query
+from fairlead.streams import history
+from fairlead.streams.entries import LATEST, Fields, backwards, entries
 from fairlead_gateway.access.roles import Rank
 from fairlead_gateway.rest.api import Api
 from fairlead_gateway.rest.route import Asked, Id, Moment, Nothing, Page, Paged, Rows, View, row

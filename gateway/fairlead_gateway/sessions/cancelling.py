@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fairlead import tasks
-from fairlead.sent import Sent
-from fairlead.task import Task
+from fairlead.publishing.sent import Sent
+from fairlead.state import tasks
+from fairlead.state.task import Task
 from fairlead_gateway.sessions.replica import Replica
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from fairlead.messages import push
-from fairlead.sent import Sent
+from fairlead.format.messages import push
+from fairlead.publishing.sent import Sent
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.pool import Connection
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fairlead import answers
-from fairlead.answers import Asked
+from fairlead.format.messages import SYSTEM
 from fairlead.ids import uuid7
-from fairlead.inbound import MESSAGE
-from fairlead.messages import SYSTEM
+from fairlead.streams import answers
+from fairlead.streams.answers import Asked
+from fairlead.streams.inbound import MESSAGE
 from fairlead_gateway.access.identity import matches
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.reading import ref_of

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from fairlead.past import MAX_PAGE, PAGE
+from fairlead.format.past import MAX_PAGE, PAGE
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-.:@]{1,128}$")]
 TaskId = Annotated[Id, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
@@ -138,7 +138,7 @@ class GetState(Action):
 
 
 class Patch(Action):
-    """What is to change in an instance's document; see `fairlead.patches`."""
+    """What is to change in an instance's document; see `fairlead.state.patches`."""
 
     instance: Id
     patch: dict[str, Any] = Field(default_factory=dict)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from fairlead.errors import FairleadError, NotFound, RateLimited
-from fairlead.tasks import task_channel
+from fairlead.state.tasks import task_channel
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions import seating
 
@@ -27,7 +27,8 @@ class Monitors:
     Who is at ``/ws/monitor/tasks``, and which tasks it was seated in without asking.
 
     Each task has a channel of its own, also here: a monitor is seated in those of its user's tasks. A hint on the
-    user's channel (see `fairlead.tasks.own`) says that there are others by now; what is true is what Redis then holds.
+    user's channel (see `fairlead.state.tasks.own`) says that there are others by now; what is true is what Redis
+    then holds.
     """
 
     def __init__(self) -> None:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from fairlead import codes
-from fairlead.control import close_order
 from fairlead.errors import InvalidMessage, Unavailable
+from fairlead.format.control import close_order
+from fairlead.format.messages import now as timestamp
 from fairlead.ids import uuid7
-from fairlead.messages import now as timestamp
 from fairlead.names import channel as channel_name
 from fairlead.names import checked_channel, kind_of
-from fairlead.tasks import task_channel
+from fairlead.state.tasks import task_channel
 from fairlead_gateway.access.authorizer import Verb
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.access.rejected import TokenRejected

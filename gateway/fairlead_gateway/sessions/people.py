@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from fairlead.errors import Unavailable
-from fairlead.messages import push
+from fairlead.format.messages import push
 from fairlead.names import id_of
 from fairlead_gateway.facts.departures import Departure
 from fairlead_gateway.facts.news import SessionEvent, moment, session_news

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from fairlead.asks import Standing
 from fairlead.errors import Unavailable
-from fairlead.messages import push
+from fairlead.format.messages import push
 from fairlead.names import kind_of
-from fairlead.shown import closed_message, question_message
+from fairlead.questions.asks import Standing
+from fairlead.questions.shown import closed_message, question_message
 from fairlead_gateway.dispatch.dispatcher import finish
 from fairlead_gateway.pool import Connection
 from fairlead_gateway.sessions import seating

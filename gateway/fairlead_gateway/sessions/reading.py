@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from fairlead.codec import from_json, from_msgpack
 from fairlead.errors import InvalidJson, InvalidMessage
+from fairlead.format.codec import from_json, from_msgpack
 
 Model = TypeVar("Model", bound=BaseModel)
 

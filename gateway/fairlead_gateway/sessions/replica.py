@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from fairlead.names import Names
-from fairlead.publisher import Publisher
+from fairlead.publishing.publisher import Publisher
 from fairlead_gateway.access.authorizer import Authorizer
 from fairlead_gateway.access.revoked import RevocationList
 from fairlead_gateway.access.tokens import TokenVerifier

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fairlead.errors import NotFound, RateLimited
+from fairlead.format.position import Position
 from fairlead.names import is_id, kind_of
-from fairlead.position import Position
 from fairlead_gateway.access.identity import Identity
 from fairlead_gateway.dispatch.dispatcher import frames_for
 from fairlead_gateway.dispatch.outgoing import Outgoing

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fairlead import tasks
-from fairlead.messages import rfc3339_ms
+from fairlead.format.messages import rfc3339_ms
+from fairlead.state import tasks
 from fairlead_gateway.facts.tasks import STALLED
 from fairlead_gateway.sessions import cancelling
 from fairlead_gateway.sessions.replica import Replica

@@ -9,7 +9,7 @@ import orjson
 from pydantic_core import to_jsonable_python
 
 from fairlead.errors import FairleadError
-from fairlead.messages import now as timestamp
+from fairlead.format.messages import now as timestamp
 from fairlead_gateway.dispatch.dispatcher import finish
 from fairlead_gateway.pool import Connection
 

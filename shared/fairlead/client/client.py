@@ -23,9 +23,9 @@ from fairlead.client.session import Session
 from fairlead.client.task import Task
 from fairlead.client.tokens import Tokens, TokenSource
 from fairlead.client.told import Frame, Recovery, State, StateChange
+from fairlead.format.past import PAGE, Past
+from fairlead.format.position import Position
 from fairlead.names import checked_channel, checked_id
-from fairlead.past import PAGE, Past
-from fairlead.position import Position
 
 FAREWELL_SECONDS: Final = 1.0
 """How long handlers of the last change of state may take while `Client.close` waits."""

@@ -18,9 +18,9 @@ from fairlead.client.requests import Request, Requests, error_in, framed
 from fairlead.client.tokens import Tokens
 from fairlead.client.told import End, Frame, Recovery, StateChange
 from fairlead.client.whole import Whole
-from fairlead.codec import to_json
 from fairlead.errors import ClientError, FairleadError
-from fairlead.position import Position
+from fairlead.format.codec import to_json
+from fairlead.format.position import Position
 
 log = logging.getLogger("fairlead.client")
 

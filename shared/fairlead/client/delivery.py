@@ -13,7 +13,7 @@ from weakref import WeakSet
 from fairlead.client.handlers import Handler
 from fairlead.client.told import Frame
 from fairlead.errors import FairleadError
-from fairlead.position import Position
+from fairlead.format.position import Position
 
 MAX_WAITING: Final = 10_000
 """Things that may wait for handlers before the client hears no more."""

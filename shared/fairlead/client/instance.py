@@ -14,7 +14,7 @@ from fairlead.client.requests import given
 from fairlead.client.told import Frame, Recovery
 from fairlead.errors import ClientError, FairleadError, InvalidMessage, error_of
 from fairlead.names import channel
-from fairlead.patches import applied, checked
+from fairlead.state.patches import applied, checked
 
 SNAPSHOT_SECONDS: Final = 0.5
 """How long the document, which mostly comes by itself, is waited for before it is asked for."""

@@ -16,8 +16,8 @@ from fairlead.client.requests import framed, given
 from fairlead.client.returning import Plan, Returning
 from fairlead.client.tokens import Tokens
 from fairlead.client.told import LOST, End, Ended, Frame, State, StateChange
-from fairlead.codec import to_json
 from fairlead.errors import InvalidJson, InvalidMessage, error_of
+from fairlead.format.codec import to_json
 
 if TYPE_CHECKING:
     from fairlead.client.socket import Socket

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from fairlead.client.told import Frame, Recovery
 from fairlead.errors import InvalidMessage
+from fairlead.format.position import Position
 from fairlead.names import checked_channel
-from fairlead.position import Position
 
 Given: TypeAlias = Position | Mapping[str, Any] | Sequence[Any]
 """A position, or what JSON makes of one: ``[7, "e.1", "m-7"]``, or an object with these names."""

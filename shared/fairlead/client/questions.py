@@ -14,8 +14,8 @@ from fairlead.client.conversation import Conversation
 from fairlead.client.handlers import Off
 from fairlead.client.requests import given
 from fairlead.client.told import Frame
-from fairlead.confirmation import Choice
 from fairlead.errors import FairleadError, error_of
+from fairlead.questions.confirmation import Choice
 
 MAX_OPEN: Final = 1_000
 """Questions that are kept in mind at once, and as many that are over, so that none is shown again."""

@@ -10,10 +10,10 @@ from secrets import token_hex
 from typing import Any, Final
 
 from fairlead.client.told import Frame
-from fairlead.codec import to_json
 from fairlead.errors import ClientError, FairleadError, InvalidMessage, TooLarge, error_of
+from fairlead.format.codec import to_json
+from fairlead.format.past import Past
 from fairlead.ids import uuid7
-from fairlead.past import Past
 
 MAX_WAITING: Final = 1_000
 

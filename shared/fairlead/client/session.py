@@ -10,8 +10,8 @@ from fairlead.client.conversation import Conversation
 from fairlead.client.handlers import Handler, Off
 from fairlead.client.requests import given, past_in
 from fairlead.client.told import Frame
+from fairlead.format.past import PAGE, Past
 from fairlead.names import channel
-from fairlead.past import PAGE, Past
 
 SAY_AGAIN_SECONDS: Final = 3.0
 """How often ``typing`` is said at most."""

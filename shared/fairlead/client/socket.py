@@ -9,8 +9,8 @@ from typing import Final
 
 from fairlead.client.address import is_here, shown, waiting
 from fairlead.client.told import LOST, End, Ended, Frame, end_of
-from fairlead.codec import from_json, from_msgpack, to_msgpack
 from fairlead.errors import InvalidMessage
+from fairlead.format.codec import from_json, from_msgpack, to_msgpack
 
 try:
     from websockets.asyncio.client import ClientConnection, connect

@@ -8,7 +8,7 @@ from fairlead.client.conversation import Conversation
 from fairlead.client.handlers import Handler, Off
 from fairlead.client.told import Frame, Recovery
 from fairlead.errors import FairleadError
-from fairlead.tasks import task_channel
+from fairlead.state.tasks import task_channel
 
 _STATES: Final = ("task_update", "task_cancelled")
 

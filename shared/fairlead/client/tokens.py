@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from fairlead.codec import from_json
 from fairlead.errors import InvalidJson, InvalidMessage
+from fairlead.format.codec import from_json
 
 TokenReason: TypeAlias = Literal["connect", "refused", "expires"]
 """Why a token is wanted: for a first try, because the last one was refused, or because it ends soon."""

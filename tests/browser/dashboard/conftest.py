@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from tests.support.browser import Page
 from tests.support.replica import Replica, replicas, token
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead_gateway.access.minting import Wish, mint
 from tests.browser.dashboard.conftest import SCREENS, Dashboard
 from tests.support.browser import BINARY

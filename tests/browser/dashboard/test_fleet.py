@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from fairlead.statistics import TEN
+from fairlead.state.statistics import TEN
 from tests.browser.dashboard.conftest import LEASE_SECONDS, Dashboard
 from tests.support.browser import BINARY
 from tests.support.client import connected

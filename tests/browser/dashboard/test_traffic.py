@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from tests.browser.dashboard.conftest import Dashboard
 from tests.support.browser import BINARY
 from tests.support.client import connected

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from tests.browser.demo.window import Window
 from tests.support.browser import Page
 from tests.support.redis import free_port

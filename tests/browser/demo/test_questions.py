@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from tests.browser.demo.window import Card, Window
 from tests.support.browser import BINARY, Page
 from tests.support.replica import Replica

@@ -14,8 +14,8 @@ import pytest
 from redis.asyncio import Redis
 
 import fairlead
+from fairlead.format.past import MAX_PAGE_BYTES
 from fairlead.names import Names
-from fairlead.past import MAX_PAGE_BYTES
 from tests.cluster.attacks.attacker import Attacker, attacking, knocking, memory_kb, someone, unharmed
 from tests.conformance.client import masked, text
 from tests.support.replica import Replica, token

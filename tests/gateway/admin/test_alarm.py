@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from fairlead.envelope import unseal
+from fairlead.format.envelope import unseal
 from fairlead.names import ADMINS, Names
-from fairlead.publisher import Publisher
+from fairlead.publishing.publisher import Publisher
 from fairlead.redis.shards import shards_of
 from fairlead_gateway.admin.alarm import KEPT, Alarm
 from fairlead_gateway.admin.alerts import Depths, limits

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.codec import to_json
+from fairlead.format.codec import to_json
 from fairlead_gateway.admin.connections import MAX_PAGE, SLICE, connection, connections
 from tests.gateway.admin.crowd import get_up, lonely_replica, seat
 from tests.gateway.pool.sockets import socket_of

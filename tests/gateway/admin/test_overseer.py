@@ -11,12 +11,12 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from fairlead import statistics as shared
-from fairlead.envelope import unseal
 from fairlead.errors import Unavailable
+from fairlead.format.envelope import unseal
 from fairlead.names import ADMINS, Names, partition_of
-from fairlead.publisher import Publisher
-from fairlead.statistics import TEN
+from fairlead.publishing.publisher import Publisher
+from fairlead.state import statistics as shared
+from fairlead.state.statistics import TEN
 from fairlead_gateway.admin.overseer import ABANDONED_BEATS, RECOUNT_BEATS, SETTLE_BEATS, Overseer
 from fairlead_gateway.admin.overview import Overview
 from fairlead_gateway.facts import statistics as module

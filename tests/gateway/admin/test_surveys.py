@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fairlead.control import SurveyOrder
 from fairlead.errors import Unavailable
+from fairlead.format.control import SurveyOrder
 from fairlead_gateway.admin import surveys
 from fairlead_gateway.admin.surveys import Surveys
 from fairlead_gateway.sessions.replica import Replica

@@ -10,11 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fairlead import codes
-from fairlead.control import CloseOrder, close_order
-from fairlead.envelope import CONTROL, VERSION, Envelope
-from fairlead.messages import push
+from fairlead.format.control import CloseOrder, close_order
+from fairlead.format.envelope import CONTROL, VERSION, Envelope
+from fairlead.format.messages import push
+from fairlead.format.position import Position
 from fairlead.names import DURABLE_KINDS, Names
-from fairlead.position import Position
 from fairlead_gateway.dispatch.dispatcher import MessageDispatcher
 from fairlead_gateway.dispatch.interest import Interest
 from fairlead_gateway.dispatch.relay import Relay

@@ -11,10 +11,10 @@ import pytest
 from redis.asyncio import Redis
 
 from fairlead.errors import Unavailable
-from fairlead.messages import push
+from fairlead.format.messages import push
+from fairlead.format.position import Position
 from fairlead.names import DURABLE_KINDS, Names, partition_of
-from fairlead.position import Position
-from fairlead.publisher import Publisher
+from fairlead.publishing.publisher import Publisher
 from fairlead.redis.connect import open_async
 from fairlead_gateway.dispatch.outgoing import Outgoing
 from fairlead_gateway.dispatch.track import MAX_PENDING

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from fairlead.acks import expect, look, record, standing
 from fairlead.errors import Unavailable
-from fairlead.messages import push
+from fairlead.format.messages import push
 from fairlead.names import Names
-from fairlead.publisher import Publisher
+from fairlead.publishing.acks import expect, look, record, standing
+from fairlead.publishing.publisher import Publisher
+from fairlead.publishing.sent import Acknowledger, Outcome
 from fairlead.redis.calls import run
 from fairlead.redis.connect import open_async
-from fairlead.sent import Acknowledger, Outcome
 from fairlead_gateway.facts.acks import Acks
 from fairlead_gateway.facts.lane import Lane
 from tests.gateway.patience import until_asked

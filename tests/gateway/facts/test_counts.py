@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from fairlead import presence
 from fairlead.names import Names
+from fairlead.state import presence
 from fairlead_gateway.facts.counts import KEPT_SECONDS, InstanceCounts
 from fairlead_gateway.facts.lane import Lane
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from fairlead.errors import Conflict
-from fairlead.messages import push
+from fairlead.format.messages import push
+from fairlead.format.position import Position
 from fairlead.names import Names, partition_of
-from fairlead.position import Position
-from fairlead.publisher import Publisher
+from fairlead.publishing.publisher import Publisher
 from fairlead_gateway.facts.cursors import MAX_DEVICES, Cursors, _position
 from fairlead_gateway.facts.lane import Lane
 

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from fairlead.envelope import unseal
 from fairlead.errors import Unavailable
+from fairlead.format.envelope import unseal
 from fairlead.names import Names, partition_of
 from fairlead_gateway.facts import departures as module
 from fairlead_gateway.facts.departures import Departure, departure_of

@@ -11,7 +11,7 @@ from msgpack import packb
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from fairlead.envelope import Envelope
+from fairlead.format.envelope import Envelope
 from fairlead.names import Names, partition_of
 from fairlead.redis import scripts as shared
 from fairlead.redis.scripts import load

@@ -12,14 +12,14 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from fairlead import answers
-from fairlead.answers import Asked
 from fairlead.errors import HandlerTimeout
 from fairlead.ids import uuid7
 from fairlead.names import Names
+from fairlead.publishing.replies import Replies
 from fairlead.redis.calls import run
 from fairlead.redis.connect import open_async
-from fairlead.replies import Replies
+from fairlead.streams import answers
+from fairlead.streams.answers import Asked
 from fairlead_gateway.facts import streams as module
 from fairlead_gateway.facts import told as of_told
 from fairlead_gateway.facts.lane import Lane

@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator
 
 from fairlead import pushes
 from fairlead.codes import CLOSES, ERRORS
-from fairlead.messages import push
+from fairlead.format.messages import push
 from fairlead_gateway.edge.application import OPERATORS, PATHS
 from fairlead_gateway.rest.asyncapi import document
 from fairlead_gateway.rest.examples import EXAMPLES

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.question import split
+from fairlead.questions.question import split
 from tests.gateway.patience import until, until_asked
 from tests.gateway.rest.calling import calling
 from tests.gateway.running import Client, Gateway, new_user

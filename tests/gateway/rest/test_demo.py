@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 import fairlead
-from fairlead.backend import Backend
+from fairlead.backend.backend import Backend
 from fairlead_gateway import processes
 from fairlead_gateway.rest.demo.guests import may_ask, sockets_for
 from fairlead_gateway.rest.demo.routes import SETTLED_SECONDS

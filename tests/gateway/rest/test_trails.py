@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from fairlead import audit
 from fairlead.names import Names
+from fairlead.questions import audit
 from fairlead.redis.connect import open_async
 from fairlead_gateway.rest import trails
 from tests.support.replica import Replica

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fairlead.control import TapOrder, tap_order
 from fairlead.errors import InvalidMessage
-from fairlead.messages import push
+from fairlead.format.control import TapOrder, tap_order
+from fairlead.format.messages import push
 from fairlead.names import ADMINS, FLEET, replica_channel
 from fairlead_gateway.pool.formats import MSGPACK_SUBPROTOCOL
 from fairlead_gateway.sessions import admins

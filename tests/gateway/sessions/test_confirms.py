@@ -14,9 +14,9 @@ import pytest
 from redis.asyncio import Redis
 
 import fairlead
-from fairlead.asks import MAX_PENDING
 from fairlead.names import Names
-from fairlead.question import split
+from fairlead.questions.asks import MAX_PENDING
+from fairlead.questions.question import split
 from tests.gateway.patience import until
 from tests.gateway.running import Client, Gateway, Message, new_user, serving, settings_for
 from tests.support.replica import token

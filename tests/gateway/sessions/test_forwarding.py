@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 import fairlead
-from fairlead.backend import Backend
-from fairlead.inbound import Inbound
+from fairlead.backend.backend import Backend
+from fairlead.streams.inbound import Inbound
 from tests.gateway.patience import until
 from tests.gateway.running import Gateway, new_session, new_user, serving, settings_for
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from websockets.exceptions import ConnectionClosed
 
 from fairlead.errors import InvalidMessage
-from fairlead.past import MAX_PAGE_BYTES, Past
+from fairlead.format.past import MAX_PAGE_BYTES, Past
 from fairlead_gateway.pool.formats import MSGPACK_SUBPROTOCOL
 from fairlead_gateway.sessions.frames import History
 from tests.gateway.patience import until_asked

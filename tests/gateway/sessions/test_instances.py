@@ -12,8 +12,8 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from fairlead.errors import Conflict
-from fairlead.instances import FOLD_BYTES, FOLD_PATCHES
 from fairlead.names import Names
+from fairlead.state.instances import FOLD_BYTES, FOLD_PATCHES
 from fairlead_gateway.sessions import seating
 from tests.gateway.running import Gateway, Message, new_session, serving, settings_for
 from tests.support.replica import token

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from fairlead.codes import REPLACED
-from fairlead.control import close_order
-from fairlead.envelope import Envelope
-from fairlead.sent import Sent
+from fairlead.format.control import close_order
+from fairlead.format.envelope import Envelope
+from fairlead.publishing.sent import Sent
 from fairlead_gateway.pool.formats import MSGPACK_SUBPROTOCOL
 from tests.gateway.running import Client, Gateway, Message, new_session, new_user
 from tests.support.replica import token

@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 
 import fairlead
-from fairlead import tasks
 from fairlead.errors import Unavailable
 from fairlead.names import Names
+from fairlead.state import tasks
 from fairlead_gateway.pool.formats import MSGPACK_SUBPROTOCOL
 from tests.gateway.patience import until
 from tests.gateway.running import Client, Gateway, new_session, new_user, serving, settings_for

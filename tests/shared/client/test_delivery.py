@@ -12,7 +12,7 @@ import pytest
 from fairlead.client.delivery import FEW, MAX_WAITING, Delivery, Item, Messages
 from fairlead.client.handlers import Handler, Handlers, keys_of
 from fairlead.errors import ClientError
-from fairlead.position import Position
+from fairlead.format.position import Position
 
 SECONDS = 5.0
 

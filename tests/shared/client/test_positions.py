@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fairlead.client.positions import MAX_CHANNELS, Positions
 from fairlead.client.told import Recovery
 from fairlead.errors import InvalidMessage
-from fairlead.position import Position
+from fairlead.format.position import Position
 
 OWN = "user:42"
 

@@ -25,7 +25,7 @@ from fairlead_gateway.bench.worker import Order, Worker
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from fairlead.backend import Backend
+    from fairlead.backend.backend import Backend
 
 _SLACK_SECONDS = 60.0
 _LONG_SECONDS = 3600.0

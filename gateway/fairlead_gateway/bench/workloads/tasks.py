@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fairlead.sync import SyncBackend, connect_sync
+from fairlead.sync.backend import SyncBackend, connect_sync
 from fairlead_gateway.bench.crowd import Crowd
 from fairlead_gateway.bench.figures import Parameter, Report
 from fairlead_gateway.bench.ground import Ground

@@ -11,10 +11,10 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from fairlead.names import Names
-from fairlead.presence import replicas_alive
 from fairlead.redis.greeting import WrongLayout
 from fairlead.redis.outage import unavailable
 from fairlead.redis.shards import Shards, open_shards
+from fairlead.state.presence import replicas_alive
 from fairlead_gateway.cli.doctor.finding import Finding, advice, good, skipped, within, wrong
 from fairlead_gateway.cli.doctor.server import LOOKS
 from fairlead_gateway.settings import Settings

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fairlead.errors import Forbidden
+from fairlead.format.position import Position
 from fairlead.names import checked_channel
-from fairlead.position import Position
-from fairlead.sent import Acknowledger
+from fairlead.publishing.sent import Acknowledger
 from fairlead_gateway.sessions import seating
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Ack

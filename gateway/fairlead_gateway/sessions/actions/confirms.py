@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fairlead.names import is_id
-from fairlead.response import Responder
-from fairlead.shown import ack_message, question_message
+from fairlead.questions.response import Responder
+from fairlead.questions.shown import ack_message, question_message
 from fairlead_gateway.sessions import questions
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Confirm, ListConfirms

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from fairlead.errors import Forbidden
+from fairlead.format.past import ensure_kept, past
 from fairlead.names import checked_channel, id_of, kind_of
-from fairlead.past import ensure_kept, past
 from fairlead_gateway.sessions import seating
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import History

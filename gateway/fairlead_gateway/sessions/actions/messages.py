@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from fairlead.errors import Forbidden, InvalidMessage
+from fairlead.format.messages import MAX_ID
 from fairlead.ids import uuid7
-from fairlead.inbound import MESSAGE
-from fairlead.messages import MAX_ID
 from fairlead.names import channel, checked_channel, id_of, kind_of
+from fairlead.streams.inbound import MESSAGE
 from fairlead_gateway.sessions import forwarding, people
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Message, Typing

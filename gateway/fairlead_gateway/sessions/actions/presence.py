@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fairlead.errors import Forbidden
-from fairlead.messages import rfc3339
+from fairlead.format.messages import rfc3339
 from fairlead.names import checked_channel
-from fairlead.presence import Stay
+from fairlead.state.presence import Stay
 from fairlead_gateway.sessions.context import Context
 from fairlead_gateway.sessions.frames import Presence
 from fairlead_gateway.sessions.replies import Member, Present

@@ -7,7 +7,7 @@ from functools import partial
 import orjson
 
 from fairlead.errors import Forbidden
-from fairlead.tasks import task_channel
+from fairlead.state.tasks import task_channel
 from fairlead_gateway.sessions import cancelling, seating
 from fairlead_gateway.sessions.actions.channels import ensure_allowed
 from fairlead_gateway.sessions.context import Context

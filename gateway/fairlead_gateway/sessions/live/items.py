@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 from pydantic_core import to_jsonable_python
 
-from fairlead.messages import MAX_ID, MAX_TYPE, now
+from fairlead.format.messages import MAX_ID, MAX_TYPE, now
 from fairlead_gateway.sessions.live.tap import Item
 
 MAX_CONTENT: Final = 2048
@@ -30,7 +30,7 @@ MAX_PARSED: Final = 16 * 1024
 CUT: Final = "…"
 
 _OURS: Final = re.compile(rb'\{"type":"[^"\\]*","id":"[^"\\]*","from":"([^"\\]{1,256})"')
-"""How a message begins that `fairlead.messages.push` has finished."""
+"""How a message begins that `fairlead.format.messages.push` has finished."""
 
 _CONTENT: Final = "content"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from fairlead.control import Sighting, TapOrder, sighting
 from fairlead.errors import FairleadError, InvalidMessage
+from fairlead.format.control import Sighting, TapOrder, sighting
 from fairlead.names import ADMINS, kind_of
 from fairlead_gateway.pool import Connection, ConnectionPool
 from fairlead_gateway.sessions.events import ANY, EventHandler

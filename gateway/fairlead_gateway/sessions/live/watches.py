@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from fairlead.control import Sighting, TapOrder, tap_order
 from fairlead.errors import RateLimited, Unavailable
+from fairlead.format.control import Sighting, TapOrder, tap_order
 from fairlead.ids import uuid7
 from fairlead.names import FLEET, replica_channel
 from fairlead_gateway.access.roles import Rank, rank_of

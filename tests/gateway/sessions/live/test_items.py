@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.codec import to_json
-from fairlead.messages import push
+from fairlead.format.codec import to_json
+from fairlead.format.messages import push
 from fairlead_gateway.sessions.live.items import CUT, MAX_CONTENT, MAX_PARSED, event, message, sender
 
 

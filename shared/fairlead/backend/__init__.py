@@ -1,0 +1,1 @@
+"""The face for asyncio: `fairlead.Backend` and its parts."""

@@ -1,0 +1,1 @@
+"""What a message is, and the bytes that Redis and clients see of it."""

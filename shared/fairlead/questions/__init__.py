@@ -1,0 +1,1 @@
+"""Questions to people, from asking to the answer."""

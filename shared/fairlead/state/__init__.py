@@ -1,0 +1,1 @@
+"""What Redis remembers: who is there, instances, tasks, devices, figures."""

@@ -1,0 +1,1 @@
+"""What backends read: events, what clients say, and what ended; and what they answer."""

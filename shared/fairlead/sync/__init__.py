@@ -1,0 +1,1 @@
+"""The face for threads: `fairlead.SyncBackend` and its parts."""
