@@ -102,8 +102,11 @@ class ServerTask:
             await asyncio.sleep(0.01)
         return cls(server, task)
 
-    async def stop(self) -> None:
-        """End it, and wait until it has ended."""
+    async def stop(self, linger_seconds: float = 0.0) -> None:
+        """End it, and wait until it has ended; who was accepted just before may ask for *linger_seconds* more."""
+        for listener in self._server.servers:
+            listener.close()
+        await asyncio.sleep(linger_seconds)
         self._server.should_exit = True
         await self._task
 

@@ -184,7 +184,7 @@ class ReplicaServer(uvicorn.Server):
             if isinstance(ended, Exception):
                 log.error("task failed", exc_info=ended)
         if self._admin is not None:
-            await self._admin.stop()
+            await self._admin.stop(LATECOMERS_SECONDS)
         log.info("stopped", process=os.getpid())
 
     @contextmanager
