@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     """Roles that may see the whole fleet, over REST and ``/ws/admin/monitor``."""
 
     operator_roles: CommaSeparated = ("operator",)
-    """Roles that may also send, ask, disconnect, cancel and read sessions over REST."""
+    """Roles that may also send, ask, disconnect and cancel over REST."""
 
     admin_roles: CommaSeparated = ("admin",)
     """Roles that may do everything."""

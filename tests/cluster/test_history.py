@@ -74,7 +74,7 @@ async def test_said_through_one_and_read_through_the_other(fleet: list[Replica],
         assert contents(await ann.ask("history", channel="session:h-talk")) == [], "the sender has it from its replies"
         past = await backend.history("session:h-talk", limit=3)
         assert (past.messages, past.offset, past.epoch) == (heard[4:], 7, found[0]["epoch"])
-        async with rest(fleet[0], role="operator") as api:
+        async with rest(fleet[0], role="admin") as api:
             told = await api.get("/sessions/h-talk/messages?limit=3")
         assert told == past._asdict()
 

@@ -169,7 +169,7 @@ ROWS: Final[Rows] = (
     row("POST", "/broadcast", Rank.OPERATOR, broadcast, body=Saying, answer=Receipt),
     row("POST", "/users/{id}/messages", Rank.OPERATOR, send_to_user, params=ById, body=Saying, answer=Receipt),
     row("POST", "/sessions/{id}/messages", Rank.OPERATOR, send_to_session, params=ById, body=Saying, answer=Receipt),
-    row("GET", "/sessions/{id}/messages", Rank.OPERATOR, list_messages, params=Before, answer=Past),
+    row("GET", "/sessions/{id}/messages", Rank.ADMIN, list_messages, params=Before, answer=Past),
     row(
         "POST",
         "/instances/{name}/patch",

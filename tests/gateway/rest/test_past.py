@@ -1,4 +1,4 @@
-"""``sessions/{id}/messages``: what a session has said, for operators."""
+"""``sessions/{id}/messages``: what a session has said, for admins."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tests.gateway.running import Gateway, new_session, serving, settings_for
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_operators_read_a_session_page_by_page(gateway: Gateway) -> None:
+async def test_admins_read_a_session_page_by_page(gateway: Gateway) -> None:
     session = new_session()
     client = await gateway.connect(path=f"/ws/chat/session/{session}")
     for number in range(1, 6):
         await client.ask("message", content={"n": number})
 
-    async with calling(gateway, "operator") as operator:
-        newest = await operator.get(f"/sessions/{session}/messages?limit=2")
-        older = await operator.get(f"/sessions/{session}/messages?limit=3&before={newest['before']}")
+    async with calling(gateway, "admin") as admin:
+        newest = await admin.get(f"/sessions/{session}/messages?limit=2")
+        older = await admin.get(f"/sessions/{session}/messages?limit=3&before={newest['before']}")
 
     assert [one["content"]["n"] for one in newest["messages"]] == [4, 5], "also what is not for its sender"
     assert (newest["offset"], newest["more"], newest["before"]) == (5, True, 4)
@@ -28,8 +28,8 @@ async def test_operators_read_a_session_page_by_page(gateway: Gateway) -> None:
 
 
 async def test_a_session_in_which_nothing_was_said_has_an_empty_page(gateway: Gateway) -> None:
-    async with calling(gateway, "operator") as operator:
-        page = await operator.get(f"/sessions/{new_session()}/messages")
+    async with calling(gateway, "admin") as admin:
+        page = await admin.get(f"/sessions/{new_session()}/messages")
 
     assert page == {"messages": [], "offset": 0, "epoch": "", "more": False, "before": 1}
 
@@ -45,8 +45,8 @@ async def test_viewers_do_not_read_what_people_say(gateway: Gateway) -> None:
     "query", ["limit=0", "limit=101", "limit=x", "limit=1.5", "before=0", "before=-1", f"before={2**53}", "cursor=1"]
 )
 async def test_what_is_wrong_is_named(gateway: Gateway, query: str) -> None:
-    async with calling(gateway, "operator") as operator:
-        status, problem = await operator.ask("GET", f"/sessions/s1/messages?{query}")
+    async with calling(gateway, "admin") as admin:
+        status, problem = await admin.ask("GET", f"/sessions/s1/messages?{query}")
 
     assert status == 422
     assert query.partition("=")[0] in str(problem)
@@ -55,9 +55,9 @@ async def test_what_is_wrong_is_named(gateway: Gateway, query: str) -> None:
 async def test_where_sessions_keep_nothing_it_says_so(redis_url: str) -> None:
     async with (
         serving(settings_for(redis_url, durable=("user",))) as gateway,
-        calling(gateway, "operator") as operator,
+        calling(gateway, "admin") as admin,
     ):
-        status, problem = await operator.ask("GET", "/sessions/s1/messages")
+        status, problem = await admin.ask("GET", "/sessions/s1/messages")
 
     assert (status, problem["title"]) == (422, "invalid_message")
     assert "keeps no history" in problem["detail"]
