@@ -56,22 +56,23 @@ async def test_a_page_has_the_frames_that_were_pushed(gateway: Gateway) -> None:
     assert "hello" not in [message["type"] for message in await client.heard()], "nothing is pushed for it"
 
 
-async def test_what_is_not_for_a_connection_or_its_user_it_is_not_told(gateway: Gateway) -> None:
+async def test_what_is_not_for_a_user_is_not_told_and_what_one_said_oneself_is(gateway: Gateway) -> None:
     session, user = new_session(), new_user()
     mine, other = await member(gateway, session, user), await member(gateway, session)
     phone = await member(gateway, session, user)
-    for client, content in ((mine, "mine"), (other, "theirs"), (mine, "mine again")):
+    for client, content in ((mine, "mine"), (other, "theirs")):
         await client.ask("message", content=content)
-    await gateway.manager.send_to_session(session, {"type": "hello", "content": "not mine"}, exclude=f"user:{user}")
+    for content in ("not mine", "nor this"):
+        await gateway.manager.send_to_session(session, {"type": "hello", "content": content}, exclude=f"user:{user}")
     channel = f"session:{session}"
 
     told = [contents(await client.ask("history", channel=channel)) for client in (mine, phone, other)]
     first = await mine.ask("history", channel=channel, limit=2)
     second = await mine.ask("history", channel=channel, limit=2, before=first["before"])
 
-    assert told == [["theirs"], ["mine", "theirs", "mine again"], ["mine", "mine again", "not mine"]]
+    assert told == [["mine", "theirs"], ["mine", "theirs"], ["mine", "theirs", "not mine", "nor this"]]
     assert (first["messages"], first["more"], first["before"]) == ([], True, 3), "an empty page leads on"
-    assert (contents(second), second["more"]) == (["theirs"], False)
+    assert (contents(second), second["more"]) == (["mine", "theirs"], False)
 
 
 async def test_nothing_is_missing_between_what_was_said_and_what_is_heard(gateway: Gateway) -> None:

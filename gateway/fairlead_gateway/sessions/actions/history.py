@@ -27,9 +27,7 @@ async def history(context: Context, frame: History) -> Said:
     if name not in (*context.connection.channels, *seating.own_channels(context.connection)):
         raise Forbidden(_how_to_hear(name), channels=[name])
     page = await context.replica.history.page(name, frame.limit, frame.before)
-    messages, offset, epoch, more, before = past(
-        page, (f"connection:{context.connection_id}", f"user:{context.user_id}")
-    )
+    messages, offset, epoch, more, before = past(page, f"user:{context.user_id}")
     # One message may be larger than an outbox, which is no fault of a client who reads slowly.
     context.connection.socket.make_room(2 * page.size)
     return {"channel": name, "epoch": epoch, "offset": offset, "messages": messages, "more": more, "before": before}
