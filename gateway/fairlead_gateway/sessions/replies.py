@@ -109,7 +109,7 @@ class Said(TypedDict):
     offset: int
     """Where the channel stands."""
     messages: list[dict[str, Any]]
-    """The oldest first, each as it was pushed, with its offset; without those that are not for this connection."""
+    """The oldest first, each as it is pushed, with its offset; without those that are not for this user."""
     more: bool
     """Whether older ones are kept."""
     before: int

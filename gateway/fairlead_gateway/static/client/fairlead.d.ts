@@ -97,7 +97,7 @@ export interface Reply {
 
 /** A page of what a channel has said, as far as it is kept. */
 export interface Past {
-  /** The oldest first, each as it was pushed, with its `offset`; without those that are not for this connection. */
+  /** The oldest first, each as it is pushed, with its `offset`; without those that are not for this user. */
   readonly messages: readonly Message[];
   /** Where the channel stands. */
   readonly offset: number;
