@@ -30,8 +30,8 @@ LEAKS = {
 }
 
 
-def files() -> Iterator[Path]:
-    """Text files that belong to the repository."""
+def belongings() -> Iterator[Path]:
+    """Files that belong to the repository."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT,
@@ -41,8 +41,17 @@ def files() -> Iterator[Path]:
     )
     for name in listed.stdout.decode().split("\0"):
         path = ROOT / name
-        if name and path.is_file() and b"\0" not in path.read_bytes()[:1024]:
+        if name and path.is_file():
             yield path
+
+
+def is_text(path: Path) -> bool:
+    return b"\0" not in path.read_bytes()[:1024]
+
+
+def files() -> Iterator[Path]:
+    """Those of them that are text."""
+    return filter(is_text, belongings())
 
 
 def modules() -> list[Path]:
@@ -84,6 +93,11 @@ def test_no_file_holds(what: str) -> None:
     ]
 
     assert places == []
+
+
+def test_all_of_it_is_text() -> None:
+    """What tools download or make lands beside the sources, and is then cloned by everybody for ever."""
+    assert [str(path.relative_to(ROOT)) for path in belongings() if not is_text(path)] == []
 
 
 def test_every_module_says_in_its_first_line_what_it_is() -> None:
