@@ -76,7 +76,7 @@ def page(reply: list[Any], before: int | None) -> Page:
     offset, epoch, more, found = reply
     entries = entries_of(found)[::-1]
     first = entries[0].offset if entries else before or offset + 1
-    return Page(entries, offset, epoch.decode(), bool(more), first)
+    return Page(entries, offset, epoch.decode(errors="replace"), bool(more), first)
 
 
 def past(page: Page, reader: str = "") -> Past:

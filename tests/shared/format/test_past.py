@@ -186,6 +186,23 @@ async def test_what_is_not_for_clients_is_left_out_and_the_page_leads_on(
     assert contents(await fl.history(CHANNEL, limit=50, before=found.before)) == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("fields", "meta"),
+    [({"x": "y"}, {}), ({"m": b"\xff", "d": b"\xff"}, {}), ({}, {"o": "many"}), ({}, {"e": b"\xff"})],
+    ids=str,
+)
+async def test_what_others_wrote_past_us_is_passed_over(
+    fl: Backend, redis: Redis, names: Names, fields: dict[str, str], meta: dict[str, str]
+) -> None:
+    await say(fl, 2)
+    if fields:
+        await redis.xadd(names.log(CHANNEL), fields, id="2-1")
+    if meta:
+        await redis.hset(names.meta(CHANNEL), mapping=meta)
+
+    assert contents(await fl.history(CHANNEL)) == [1, 2]
+
+
 async def test_the_state_of_an_instance_and_of_a_task_is_told_as_it_was_pushed(fl: Backend) -> None:
     await fl.send_patch("counter", {"clicks": 1})
     await fl.update_task("t1", owner="42", progress=10)

@@ -10,6 +10,7 @@ if not epoch then
   -- What outlived its meta (evicted, say) speaks of offsets that will be given out again.
   return {0, '', 0, {}}
 end
+top = tonumber(top or 0) or 0
 local position = epoch .. '.' .. (redis.call('GET', KEYS[3]) or '0')
 local limit, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 local entries = {}
@@ -19,14 +20,16 @@ while true do
   local count = math.min(together, limit + 1 - #entries)
   local some = redis.call('XREVRANGE', KEYS[1], before, '-', 'COUNT', count)
   for _, entry in ipairs(some) do
-    room = room - #entry[2][4]
-    if #entries == limit or #entries > 0 and room < 0 then
-      return {tonumber(top or 0), position, 1, entries}
+    -- What has no envelope was written past every publisher.
+    local envelope = entry[2][4]
+    room = room - #(envelope or '')
+    if envelope and (#entries == limit or #entries > 0 and room < 0) then
+      return {top, position, 1, entries}
     end
-    entries[#entries + 1] = entry
+    entries[#entries + 1] = envelope and entry
   end
   if #some < count then
-    return {tonumber(top or 0), position, 0, entries}
+    return {top, position, 0, entries}
   end
   before = '(' .. some[#some][1]
 end
