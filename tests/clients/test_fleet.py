@@ -15,6 +15,7 @@ import pytest
 
 import fairlead
 from fairlead.backend.backend import Backend
+from fairlead.format.codec import MAX_DEPTH
 from fairlead_gateway.access.claims import GRANTS
 from fairlead_gateway.access.minting import Wish, mint
 from tests.clients.drivers import Driver, Fault
@@ -382,6 +383,22 @@ async def test_a_room_is_opened_with_what_was_said_in_it(
     assert [[one["content"] for one in page["messages"]] for page in pages] == [[5, 6, 7], [2, 3, 4], [1]]
     assert joined["channels"][room] == {name: pages[0][name] for name in ("offset", "epoch")}
     assert (live["offset"], contents(client)) == (8, [8])
+
+
+@pytest.mark.rules("C4")
+async def test_a_page_has_messages_as_deep_as_they_may_be(
+    client: Driver, fleet: list[Replica], backend: Backend, user: str
+) -> None:
+    content: list[Any] = []
+    for _ in range(MAX_DEPTH - 2):
+        content = [content]
+    await backend.send_to_session(user, {"type": "deep", "content": content})
+    await open(client, fleet[0].url, user)
+    await client.do("join", on=f"session:{user}")
+
+    page = await client.do("history", on=f"session:{user}", timeout=5)
+
+    assert [one["content"] for one in page["messages"]] == [content]
 
 
 @pytest.mark.rules("C3", "C1")

@@ -27,6 +27,9 @@ CLOSE_SECONDS: Final = 1.0
 
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 
+AROUND: Final = 2
+"""Levels that a reply has around messages, each of which may be as deep as messages are."""
+
 MAX_INBOX: Final = 1_000
 """Frames that are read ahead, before the network is made to wait."""
 
@@ -123,7 +126,7 @@ class Socket:
             data = await self._connection.recv()
         except ConnectionClosed as error:
             raise Ended(self._why or _end(error)) from error
-        frame = from_json(data) if isinstance(data, str) else from_msgpack(data)
+        frame = from_json(data, around=AROUND) if isinstance(data, str) else from_msgpack(data, around=AROUND)
         if isinstance(frame, dict):
             return frame
         raise InvalidMessage("the gateway sent something that is no map")

@@ -38,10 +38,11 @@ def to_json(value: object) -> bytes:
     return data
 
 
-def from_json(data: bytes | str) -> object:
+def from_json(data: bytes | str, *, around: int = 0) -> object:
     """
     The value of a JSON text.
 
+    :param around: levels that it may have beyond `MAX_DEPTH`, of what stands around messages.
     :raises InvalidJson: as `to_json`, and for what is not JSON.
     """
     try:
@@ -50,7 +51,7 @@ def from_json(data: bytes | str) -> object:
         raise InvalidJson("this is not JSON: it holds half of a surrogate pair") from error
     value = _parsed(text)
     if _may_exceed(text, exponents=True):
-        _check(value)
+        _check(value, 1 - around)
     return value
 
 
@@ -62,17 +63,18 @@ def to_msgpack(value: object) -> bytes:
         raise InvalidJson(f"this cannot be written as msgpack: {_first_line(error)}") from error
 
 
-def from_msgpack(data: bytes) -> object:
+def from_msgpack(data: bytes, *, around: int = 0) -> object:
     """
     The value of msgpack bytes, limited to what JSON can say: no binary, no extensions, string keys only.
 
+    :param around: as `from_json`.
     :raises InvalidJson: for anything else.
     """
     try:
         value = msgpack.unpackb(data, raw=False, strict_map_key=True, timestamp=0, ext_hook=_no_extensions)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidJson(f"this is not msgpack: {_first_line(error)}") from error
-    _check(value)
+    _check(value, 1 - around)
     return cast(object, value)
 
 
