@@ -174,9 +174,10 @@ class Conversation:
         beyond = self._whole.beyond()
         self.greeting = greeting
         self._whole.told(greeting.get("channels") or {})
+        # First, since what was asked may be about one of these.
+        self._whole.hear_again(beyond)
         for request in self.requests.unsaid():
             self._say(request)
-        self._whole.hear_again(beyond)
         for mirror in self._all_mirrors() if self._has_been_open else []:
             mirror.opened()
         self._has_been_open = True

@@ -83,6 +83,18 @@ async def test_more_channels_than_a_frame_may_name_are_all_heard_again(
     assert all(recovery.recovered for recovery in recovered.values())
 
 
+async def test_what_is_asked_while_away_is_said_when_all_channels_are_heard_again(cable: Cable, user: str) -> None:
+    rooms = [f"{user}-{number}" for number in range(MAX_NAMED + 20)]
+    async with client(f"ws://127.0.0.1:{cable.port}/ws", user) as one:
+        for room in rooms:
+            await one.session(room).join()
+        cable.cut()
+        await until(lambda: one.state != "open")
+        sent = await asyncio.gather(*(one.session(room).send("hi") for room in rooms[-10:]))
+
+    assert [reply["type"] for reply in sent] == ["reply"] * 10
+
+
 async def test_a_device_goes_on_at_its_cursor(replica: Replica, backend: Backend, user: str) -> None:
     heard: list[int] = []
     async with client(replica.url, user, device_id="phone") as first:
