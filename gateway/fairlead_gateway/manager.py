@@ -24,6 +24,7 @@ from fairlead.state.instances import PATCH, Instance
 from fairlead_gateway.assembly import Assembly, wire_limits
 from fairlead_gateway.edge.application import CLIENTS, PAGED, Application
 from fairlead_gateway.edge.guest import Guests
+from fairlead_gateway.facts.history import told
 from fairlead_gateway.plugins import Plugin, named
 from fairlead_gateway.pool import ConnectionInfo
 from fairlead_gateway.preflight import advice, shows_all
@@ -210,7 +211,7 @@ class WebSocketManager(Sends[Sending], Questions):
         """As `fairlead.backend.backend.Backend.history`."""
         replica = self._parts.replica
         past.ensure_kept(checked_channel(channel), replica.publisher.is_durable(channel))
-        return past.past(await replica.history.page(channel, limit, before))
+        return told(await replica.history.page(channel, limit, before))
 
     async def send_heartbeat(self, user_id: str, task_id: str, interval: float = 30.0) -> None:
         """Tell a user every *interval* seconds that a task is still running, until cancelled."""

@@ -106,8 +106,10 @@ class ServerTask:
         """End it, and wait until it has ended; who was accepted just before may ask for *linger_seconds* more."""
         for listener in self._server.servers:
             listener.close()
-        await asyncio.sleep(linger_seconds)
-        self._server.should_exit = True
+        try:
+            await asyncio.sleep(linger_seconds)
+        finally:
+            self._server.should_exit = True
         await self._task
 
 

@@ -1,4 +1,4 @@
-// Patches in JavaScript, as fairlead/patches.py says what they are: shows that both can agree on every document.
+// Patches in JavaScript, as fairlead/state/patches.py says what they are: shows that both can agree on every document.
 
 const MAX_SEGMENTS = 32, MAX_PATHS = 1000, MAX_PADDING = 100;
 const PATH = /^(?:[^.\\]|\\[.\\])+(?:\.(?:[^.\\]|\\[.\\])+)*$/s;

@@ -8,10 +8,11 @@ from pydantic import Field
 
 from fairlead.errors import Unavailable
 from fairlead.format.messages import checked_message_id
-from fairlead.format.past import MAX_PAGE, PAGE, ensure_kept, past
+from fairlead.format.past import MAX_PAGE, PAGE, ensure_kept
 from fairlead.names import BROADCAST, channel
 from fairlead.publishing.sent import Sent, Status
 from fairlead_gateway.access.roles import Rank
+from fairlead_gateway.facts.history import told
 from fairlead_gateway.rest.route import Asked, Body, Id, Nothing, Params, Rows, View, row
 from fairlead_gateway.rest.speaking import Speaking
 from fairlead_gateway.rest.waiting import MAX_SECONDS, patiently
@@ -126,7 +127,7 @@ async def list_messages(asked: Asked[Before, Nothing]) -> Past:
     replica, params = asked.api.replica, asked.params
     name = channel("session", params.id)
     ensure_kept(name, replica.publisher.is_durable(name))
-    return Past(**past(await replica.history.page(name, params.limit, params.before))._asdict())
+    return Past(**told(await replica.history.page(name, params.limit, params.before))._asdict())
 
 
 async def patch_instance(asked: Asked[ByName, Patching]) -> Changed:

@@ -285,3 +285,22 @@ async def test_who_comes_later_is_shown_what_was_said_before(windows: Pair, harb
     said = [f"before you came {number}" for number in range(3)] + ["and now?"]
     assert [line for line in shown if line in said] == said, "in order, and each once"
     assert (unread, complaints) == ("", [])
+
+
+async def test_what_both_say_at_once_has_the_same_order_in_both(windows: Pair) -> None:
+    ada, ben = windows
+    said = [f"at once {number}" for number in range(8)]
+    for number, text in enumerate(said):
+        await (ben if number % 2 else ada).say(text)
+    for text in said[::2]:
+        await ben.hears(text)
+        await ada.marked(text, "read")
+    for text in said[1::2]:
+        await ada.hears(text)
+        await ben.marked(text, "read")
+
+    shown = "[...root.querySelectorAll('.said .text')].map((line) => line.textContent)"
+    orders = [[text for text in await window.evaluate(shown) if text in said] for window in windows]
+
+    assert orders[0] == orders[1]
+    assert sorted(orders[0]) == said

@@ -92,6 +92,16 @@ async def test_nothing_is_missing_between_what_was_said_and_what_is_heard(gatewa
     assert known == set(range(min(known), 151))
 
 
+async def test_a_page_that_nobody_could_tell_apart_is_not_read(gateway: Gateway) -> None:
+    session = new_session()
+    client = await member(gateway, session)
+
+    await client.say("history", channel=f"session:{session}")
+
+    refused = await client.hear("error")
+    assert refused["code"] == "invalid_message" and "id" in refused["message"]
+
+
 @pytest.mark.parametrize(
     ("channel", "says"),
     [

@@ -15,7 +15,7 @@ local position = epoch .. '.' .. (redis.call('GET', KEYS[3]) or '0')
 local limit, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 local entries = {}
 -- A few at a time, so that of large messages not many are read that do not fit.
-local together, before = 8, ARGV[1] == '' and '+' or '(' .. ARGV[1] .. '-0'
+local together, before = 1, ARGV[1] == '' and '+' or '(' .. ARGV[1] .. '-0'
 while true do
   local count = math.min(together, limit + 1 - #entries)
   local some = redis.call('XREVRANGE', KEYS[1], before, '-', 'COUNT', count)
@@ -31,5 +31,5 @@ while true do
   if #some < count then
     return {top, position, 0, entries}
   end
-  before = '(' .. some[#some][1]
+  before, together = '(' .. some[#some][1], together * 2
 end

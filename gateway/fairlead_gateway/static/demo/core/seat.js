@@ -147,8 +147,7 @@ export class Seat {
     this.people.attach(this.client, TALKS[0]);
     try {
       await Promise.all([...TALKS.map((name) => this.client.session(name).join()), this.counter.open()]);
-      await Promise.all(TALKS.map((name) => this.talks[name].open()));
-      await this.people.refresh();
+      await Promise.all([...TALKS.map((name) => this.talks[name].open()), this.people.refresh()]);
     } catch (error) {
       this.tell(error.message, "bad");
     }

@@ -38,6 +38,7 @@ export class Talk {
     try {
       const reply = await this.session.send(text, { timeoutMs: GO_OUT_LATER_MS });
       this.#change(key, { id: reply.message_id, offset: reply.offset, mark: "sent", at: Date.now() });
+      this.#sink(key);
     } catch (error) {
       this.#change(key, { mark: "failed", why: error.message });
     }
@@ -129,6 +130,16 @@ export class Talk {
 
   #change(key, facts) {
     this.lines.set(this.lines.value.map((line) => (line.key === key ? { ...line, ...facts } : line)));
+  }
+
+  /** What others said while this was on its way, and before it, goes above it: all windows have the same order. */
+  #sink(key) {
+    const lines = [...this.lines.value];
+    const place = lines.findIndex((line) => line.key === key);
+    const to = lines.findLastIndex((line, at) => at > place && line.offset < lines[place].offset);
+    if (place < 0 || to < 0) return;
+    lines.splice(to, 0, ...lines.splice(place, 1));
+    this.lines.set(lines);
   }
 
   // -- across a reload ---------------------------------------------------------------------------
